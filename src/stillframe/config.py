@@ -1,0 +1,123 @@
+"""The one configuration: a frozen Struct, read once at start from defaults, a TOML file and STILLFRAME_* variables."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import platformdirs
+
+from stillframe.errors import InvalidInputError
+
+PORTS = {
+    "identity": 5000,
+    "image": 9292,
+    "compute": 8774,
+    "volume": 8776,
+    "network": 9696,
+    "console": 8780,
+    "obs": 9000,
+}
+"""Default port of each service; `port_offset` is added to every one."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything an operator can choose. Sizes in bytes unless the name says otherwise, times in seconds."""
+
+    data_dir: Path = msgspec.field(default_factory=lambda: platformdirs.user_data_path("stillframe"))
+    host: str = "127.0.0.1"
+    port_offset: int = 0
+    public_host: str = ""
+    """Host name written into the catalog and clouds.yaml; `host` when empty."""
+    database_url: str = ""
+    """`postgresql+psycopg://...` for PostgreSQL; empty means SQLite in the data directory."""
+    log_level: str = "info"
+
+    region: str = "eu-de"
+    availability_zone: str = "eu-de-01"
+
+    allow_running_capture: bool = False
+    image_format_label: str = ""
+    """Replaces `disk_format` of images made by IMS on the wire (for example zvhd2); empty tells the true format."""
+    zvhd_writes_vhd: bool = False
+    """Exports asked for as `zvhd` deliver VHD bytes instead of being refused."""
+    unique_image_names: bool = False
+    extra_os_versions: tuple[str, ...] = ()
+    unexportable_platforms: tuple[str, ...] = ()
+    """Platforms (such as Windows) whose private images may not be exported."""
+
+    image_quota: int = 50
+    image_jobs_limit: int = 40
+    """Unfinished image jobs per project before IMG.0060."""
+    server_quota: int = 100
+    cores_quota: int = 200
+    ram_quota_mib: int = 512 * 1024
+    volume_quota: int = 400
+    volume_quota_gib: int = 32768
+    upload_limit_bytes: int = 1024**4
+    export_limit_bytes: int = 128 * 1024**3
+
+    host_memory_reserve_mib: int = 1024
+    """Memory of the host that servers may not take."""
+    machine_stop_timeout_s: float = 60.0
+    """How long a guest may take to power off before it is stopped by force."""
+    machine_user: str = "nobody"
+    console_log_limit_bytes: int = 1024 * 1024
+    job_timeout_s: float = 24 * 3600.0
+    job_retention_days: int = 30
+    consolidate: bool = True
+    """Flatten and compress captured images in the background."""
+
+    obs_endpoint: str = ""
+    """URL of an S3 service to use instead of the built-in one."""
+    obs_access_key: str = ""
+    obs_secret_key: str = ""
+
+    @property
+    def db_url(self) -> str:
+        return self.database_url or f"sqlite+aiosqlite:///{self.data_dir / 'stillframe.db'}"
+
+    def port(self, service: str) -> int:
+        return PORTS[service] + self.port_offset
+
+    def url(self, service: str) -> str:
+        if service == "obs" and self.obs_endpoint:
+            return self.obs_endpoint.rstrip("/")
+        return f"http://{self.public_host or self.host}:{self.port(service)}"
+
+
+def load_settings(
+    config_file: Path | None = None, environ: Mapping[str, str] | None = None, **overrides: object
+) -> Settings:
+    """Defaults, then the TOML file (`data_dir/stillframe.toml` when none is named), then STILLFRAME_*, then flags.
+
+    Raises: InvalidInputError naming the key and where it came from.
+    """
+    environ = os.environ if environ is None else environ
+    given: dict[str, Any] = {k: v for k, v in overrides.items() if v is not None}
+    from_env = {
+        name: environ[f"STILLFRAME_{name.upper()}"]
+        for name in Settings.__struct_fields__
+        if f"STILLFRAME_{name.upper()}" in environ
+    }
+    data_dir = Path(given.get("data_dir") or from_env.get("data_dir") or Settings().data_dir)
+    from_file = _read_toml(config_file or data_dir / "stillframe.toml", required=config_file is not None)
+    merged = {**from_file, **from_env, **given}
+    merged["data_dir"] = str(Path(merged.get("data_dir", data_dir)).expanduser().absolute())
+    try:
+        return msgspec.convert(merged, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise InvalidInputError(f"configuration: {error}") from None
+
+
+def _read_toml(path: Path, *, required: bool) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        if required:
+            raise InvalidInputError(f"configuration file {path} does not exist") from None
+        return {}
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidInputError(f"configuration file {path} cannot be read: {error}") from None

@@ -1,0 +1,76 @@
+"""Opens the database and its transactions.
+
+SQLite runs in WAL mode with full durability. Writers say BEGIN IMMEDIATE, so two of them queue at the start instead of
+failing with "database is locked" in the middle; readers never wait.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from stillframe.db.transaction import Transaction
+
+_WRITES = "stillframe_writes"
+
+
+def _nothing() -> None:
+    """No worker to wake."""
+
+
+class Database:
+    """`reading()` and `writing()` give transactions; `wake_worker` is called after a commit that submitted a job."""
+
+    def __init__(self, engine: AsyncEngine, wake_worker: Callable[[], None] = _nothing) -> None:
+        self.engine = engine
+        self._wake_worker = wake_worker
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.engine.dialect.name == "sqlite"
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Transaction]:
+        """A snapshot to read from; writing through it is a mistake that SQLite may answer with "locked"."""
+        async with self.engine.connect() as connection:
+            yield Transaction(connection)
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[Transaction]:
+        """Committed when the block ends, rolled back when it raises."""
+        async with self.engine.connect() as connection:
+            await connection.execution_options(**{_WRITES: True})
+            transaction = Transaction(connection)
+            async with connection.begin():
+                yield transaction
+        if transaction.wakes_worker:
+            self._wake_worker()
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def open_database(url: str, wake_worker: Callable[[], None] = _nothing, *, pool_size: int = 8) -> Database:
+    if url.startswith("sqlite"):
+        engine = create_async_engine(url, pool_size=pool_size, max_overflow=16, pool_timeout=60)
+        sa.event.listen(engine.sync_engine, "connect", prepare_sqlite)
+        sa.event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    else:
+        engine = create_async_engine(url, pool_size=pool_size, max_overflow=16, pool_timeout=60, pool_pre_ping=True)
+    return Database(engine, wake_worker)
+
+
+def prepare_sqlite(connection: Any, _record: object) -> None:
+    """Pragmas of a new connection. `isolation_level = None` leaves BEGIN to us: the driver's own is deferred."""
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=wal", "synchronous=full", "busy_timeout=30000", "foreign_keys=on"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    writes = connection.get_execution_options().get(_WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

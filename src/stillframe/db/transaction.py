@@ -1,0 +1,33 @@
+"""One unit of work: a connection inside a transaction, and what shall happen once it is committed."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+class Transaction:
+    """Handed from the door through the services to the rows; committed by whoever opened it, never in between."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+        self.wakes_worker = False
+
+    async def execute(
+        self, statement: sa.Executable, parameters: Sequence[Mapping[str, Any]] | None = None
+    ) -> sa.CursorResult[Any]:
+        return await self._connection.execute(statement, parameters)
+
+    async def all(self, statement: sa.Executable) -> Sequence[sa.Row[Any]]:
+        return (await self._connection.execute(statement)).all()
+
+    async def first(self, statement: sa.Executable) -> sa.Row[Any] | None:
+        return (await self._connection.execute(statement)).first()
+
+    async def scalar(self, statement: sa.Executable) -> Any:
+        return (await self._connection.execute(statement)).scalar()
+
+    def wake_worker_on_commit(self) -> None:
+        """Tell the worker right after the commit that there is a job to start."""
+        self.wakes_worker = True

@@ -1,0 +1,113 @@
+"""The jobs table and all its SQL. Final states are kept final by every UPDATE's WHERE."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from stillframe.db import Transaction, UtcTime, metadata
+from stillframe.jobs.model import LIVE, Job, JobState, Lane, Service
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("kind", sa.String(40), nullable=False),
+    sa.Column("service", sa.String(10), nullable=False),
+    sa.Column("lane", sa.String(16), nullable=False),
+    sa.Column("project_id", sa.String(32)),
+    sa.Column("user_id", sa.String(32)),
+    sa.Column("subject_id", sa.String(36)),
+    sa.Column("state", sa.String(12), nullable=False),
+    sa.Column("phase", sa.String(40), nullable=False),
+    sa.Column("bytes_done", sa.BigInteger, nullable=False),
+    sa.Column("bytes_total", sa.BigInteger, nullable=False),
+    sa.Column("error_code", sa.String(64)),
+    sa.Column("error_message", sa.Text),
+    sa.Column("args", sa.JSON, nullable=False),
+    sa.Column("result", sa.JSON, nullable=False),
+    sa.Column("created_at", UtcTime, nullable=False),
+    sa.Column("started_at", UtcTime),
+    sa.Column("finished_at", UtcTime),
+    sa.Column("deadline_at", UtcTime, nullable=False),
+    sa.Index("ix_jobs_live", "state", "lane", "created_at"),
+    sa.Index("ix_jobs_subject_id_state", "subject_id", "state"),
+    sa.Index("ix_jobs_project_id_service_state", "project_id", "service", "state"),
+)
+
+
+def _job(row: sa.Row[Any]) -> Job:
+    fields = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented name
+    fields["state"] = JobState(fields["state"])
+    fields["service"] = Service(fields["service"])
+    fields["lane"] = Lane(fields["lane"])
+    return Job(**fields)
+
+
+async def insert_job(tx: Transaction, job: Job) -> None:
+    await tx.execute(sa.insert(jobs).values(**{name: getattr(job, name) for name in job.__struct_fields__}))
+
+
+async def get_job(tx: Transaction, job_id: str) -> Job | None:
+    row = await tx.first(sa.select(jobs).where(jobs.c.id == job_id))
+    return _job(row) if row else None
+
+
+async def update_live_job(tx: Transaction, job_id: str, **values: Any) -> bool:
+    """False when the job has ended already (or never was): a final state never changes."""
+    result = await tx.execute(sa.update(jobs).where(jobs.c.id == job_id, jobs.c.state.in_(LIVE)).values(**values))
+    return result.rowcount == 1
+
+
+async def list_jobs_in_state(
+    tx: Transaction, states: Collection[JobState], *, lane: Lane | None = None, limit: int = 500
+) -> list[Job]:
+    query = sa.select(jobs).where(jobs.c.state.in_(states)).order_by(jobs.c.created_at, jobs.c.id).limit(limit)
+    if lane is not None:
+        query = query.where(jobs.c.lane == lane)
+    return [_job(row) for row in await tx.all(query)]
+
+
+async def claim_jobs(tx: Transaction, lane: Lane, limit: int, now: datetime) -> list[Job]:
+    """Turns the oldest queued jobs of a lane into running ones."""
+    queued = (
+        sa.select(jobs)
+        .where(jobs.c.state == JobState.QUEUED, jobs.c.lane == lane)
+        .order_by(jobs.c.created_at, jobs.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    found = [_job(row) for row in await tx.all(queued)]
+    if found:
+        await tx.execute(
+            sa.update(jobs)
+            .where(jobs.c.id.in_([job.id for job in found]), jobs.c.state == JobState.QUEUED)
+            .values(state=JobState.RUNNING, started_at=now)
+        )
+    return found
+
+
+async def cancel_overdue(tx: Transaction, now: datetime, code: str, message: str) -> int:
+    overdue = sa.and_(jobs.c.state == JobState.RUNNING, jobs.c.deadline_at < now)
+    result = await tx.execute(
+        sa.update(jobs).where(overdue).values(state=JobState.CANCELLING, error_code=code, error_message=message)
+    )
+    return int(result.rowcount)
+
+
+async def count_live_jobs(tx: Transaction, project_id: str, service: Service) -> int:
+    query = sa.select(sa.func.count()).where(
+        jobs.c.project_id == project_id, jobs.c.service == service, jobs.c.state.in_(LIVE)
+    )
+    return int(await tx.scalar(query))
+
+
+async def live_kinds_of_subject(tx: Transaction, subject_id: str) -> Sequence[str]:
+    query = sa.select(jobs.c.kind).where(jobs.c.subject_id == subject_id, jobs.c.state.in_(LIVE))
+    return [row.kind for row in await tx.all(query)]
+
+
+async def delete_jobs_finished_before(tx: Transaction, moment: datetime) -> int:
+    result = await tx.execute(sa.delete(jobs).where(jobs.c.finished_at < moment))
+    return int(result.rowcount)

@@ -1,0 +1,92 @@
+"""What a caller or a workflow can do with jobs. Everything happens inside the transaction handed in."""
+
+from datetime import timedelta
+from typing import Any
+
+from stillframe.db import Transaction
+from stillframe.errors import ConflictError, NotFoundError, StillframeError
+from stillframe.jobs import rows
+from stillframe.jobs.model import LIVE, Job, JobState, NewJob, Service
+from stillframe.kit.clock import utcnow
+from stillframe.kit.ids import new_hex_id
+
+
+async def submit_job(tx: Transaction, new: NewJob) -> Job:
+    """Stores the job and has the worker told after the commit; no commit, no job."""
+    now = utcnow()
+    job = Job(
+        id=new.id or new_hex_id(),
+        kind=new.kind,
+        service=new.service,
+        lane=new.lane,
+        project_id=new.project_id,
+        user_id=new.user_id,
+        subject_id=new.subject_id,
+        state=JobState.QUEUED,
+        phase="queued",
+        bytes_done=0,
+        bytes_total=0,
+        error_code=None,
+        error_message=None,
+        args=new.args,
+        result={},
+        created_at=now,
+        started_at=None,
+        finished_at=None,
+        deadline_at=now + timedelta(seconds=new.timeout_s),
+    )
+    await rows.insert_job(tx, job)
+    tx.wake_worker_on_commit()
+    return job
+
+
+async def get_job(tx: Transaction, job_id: str, *, project_id: str, service: Service) -> Job:
+    """Raises: NotFoundError also for another project's job and for one of another service."""
+    job = await rows.get_job(tx, job_id)
+    if job is None or job.project_id != project_id or job.service is not service:
+        raise NotFoundError(f"No job with id {job_id} was found.")
+    return job
+
+
+async def cancel_job(tx: Transaction, job_id: str, *, project_id: str, service: Service) -> Job:
+    """Asks a live job to stop; it ends as `cancelled` once its effects are undone. Repeating is harmless.
+
+    Raises: NotFoundError; ConflictError when it has ended already.
+    """
+    job = await get_job(tx, job_id, project_id=project_id, service=service)
+    if job.state not in LIVE:
+        raise ConflictError(f"Job {job_id} has already ended ({job.state}).")
+    await rows.update_live_job(tx, job_id, state=JobState.CANCELLING)
+    tx.wake_worker_on_commit()
+    return job
+
+
+async def succeed_job(tx: Transaction, job_id: str, result: dict[str, Any]) -> None:
+    """Part of the transaction that makes the job's effect visible, so that both are seen or neither."""
+    await rows.update_live_job(tx, job_id, state=JobState.SUCCEEDED, phase="done", result=result, finished_at=utcnow())
+
+
+async def fail_job(tx: Transaction, job_id: str, error: StillframeError, *, cancelled: bool = False) -> None:
+    await rows.update_live_job(
+        tx,
+        job_id,
+        state=JobState.CANCELLED if cancelled else JobState.FAILED,
+        phase="cancelled" if cancelled else "failed",
+        error_code=error.code,
+        error_message=error.message,
+        finished_at=utcnow(),
+    )
+
+
+async def report_progress(tx: Transaction, job_id: str, phase: str, done: int = 0, total: int = 0) -> None:
+    await rows.update_live_job(tx, job_id, phase=phase, bytes_done=done, bytes_total=total)
+
+
+async def count_live_jobs(tx: Transaction, project_id: str, service: Service) -> int:
+    return await rows.count_live_jobs(tx, project_id, service)
+
+
+async def has_live_job(tx: Transaction, subject_id: str, *kinds: str) -> bool:
+    """Whether a job of one of the kinds (any kind when none is named) is not finished for the subject."""
+    live = await rows.live_kinds_of_subject(tx, subject_id)
+    return any(not kinds or kind in kinds for kind in live)
