@@ -86,3 +86,212 @@ class JobCancelledError(StillframeError):
 class NotOfferedError(StillframeError):
     code = "not_offered"
     default_message = "This operation is not implemented in this deployment."
+
+
+# What callers send when they make, export or look at images.
+
+
+class RequestBodyEmptyError(InvalidInputError):
+    code = "request_body_empty"
+    default_message = "The request body is empty."
+
+
+class RequestFormatError(InvalidInputError):
+    code = "request_format_invalid"
+    default_message = "The request message format is invalid."
+
+
+class ImageNameMissingError(InvalidInputError):
+    code = "image_name_missing"
+    default_message = "The image name is not specified."
+
+
+class ImageNameTooLongError(InvalidInputError):
+    code = "image_name_too_long"
+    default_message = "The image name contains more than 128 characters."
+
+
+class ImageNameInvalidError(InvalidInputError):
+    code = "image_name_invalid"
+    default_message = "The image name format is invalid."
+
+
+class ImageNameTakenError(ConflictError):
+    code = "image_name_taken"
+    default_message = "The image name already exists."
+
+
+class DescriptionTooLongError(InvalidInputError):
+    code = "description_too_long"
+    default_message = "The description contains more than 1024 characters."
+
+
+class DescriptionInvalidError(InvalidInputError):
+    code = "description_invalid"
+    default_message = "The image description format is invalid."
+
+
+class ImageTagInvalidError(InvalidInputError):
+    code = "image_tag_invalid"
+    default_message = "The image tag is invalid."
+
+
+class TooManyImageTagsError(InvalidInputError):
+    code = "too_many_image_tags"
+    default_message = "The number of image tags exceeds the quota."
+
+
+class ServerIdMissingError(InvalidInputError):
+    code = "server_id_missing"
+    default_message = "The ECS ID is not specified."
+
+
+class ImageSizesInvalidError(InvalidInputError):
+    code = "image_sizes_invalid"
+    default_message = "The memory or disk size is invalid."
+
+
+class EnterpriseProjectInvalidError(InvalidInputError):
+    code = "enterprise_project_invalid"
+    default_message = "Failed to check the enterprise project ID validity."
+
+
+class ImageIdInvalidError(InvalidInputError):
+    code = "image_id_invalid"
+    default_message = "The image ID is incorrect."
+
+
+class ImageTypeFilterInvalidError(InvalidInputError):
+    code = "image_type_invalid"
+    default_message = "The image type in the request is incorrect."
+
+
+class FlavorFilterInvalidError(InvalidInputError):
+    code = "flavor_filter_invalid"
+    default_message = "The flavor used to query images is invalid."
+
+
+class UrlFormatInvalidError(InvalidInputError):
+    code = "url_format_invalid"
+    default_message = "The URL format is incorrect."
+
+
+class UrlHasSpaceError(InvalidInputError):
+    code = "url_has_space"
+    default_message = "The folder name and image file name cannot contain spaces."
+
+
+class BucketNameEmptyError(InvalidInputError):
+    code = "bucket_name_empty"
+    default_message = "The specified bucket name is empty."
+
+
+class BucketNameInvalidError(InvalidInputError):
+    code = "bucket_name_invalid"
+    default_message = "The bucket name contains invalid characters."
+
+
+class ExportNameEmptyError(InvalidInputError):
+    code = "export_name_empty"
+    default_message = "The name of the exported file is empty."
+
+
+class ExportNameTooLongError(InvalidInputError):
+    code = "export_name_too_long"
+    default_message = "The file name length exceeds the limit."
+
+
+class ExportNameInvalidError(InvalidInputError):
+    code = "export_name_invalid"
+    default_message = "The file name contains invalid characters."
+
+
+class ExportFormatInvalidError(InvalidInputError):
+    code = "export_format_invalid"
+    default_message = "The specified image format is not supported."
+
+
+class JobNotFoundError(NotFoundError):
+    code = "job_not_found"
+    default_message = "An exception occurred during task query."
+
+
+class ProjectMismatchError(ForbiddenError):
+    code = "project_mismatch"
+    default_message = "The project ID and token in the request are invalid."
+
+
+# The states and limits that stand against it.
+
+
+class NotImageOwnerError(ForbiddenError):
+    code = "not_image_owner"
+    default_message = "This operation can be performed only by the image owner."
+
+
+class ImageNotActiveError(ConflictError):
+    code = "image_not_active"
+    default_message = "The image is unavailable."
+
+
+class ImageJobLimitError(LimitExceededError):
+    code = "image_job_limit"
+    default_message = "The number of tasks exceeds the flow control limit."
+
+
+class PublicImageExportError(ForbiddenError):
+    code = "public_image_export"
+    default_message = "The public image cannot be exported."
+
+
+class ChargedImageExportError(ForbiddenError):
+    code = "charged_image_export"
+    default_message = "The system disk image created from a charged image cannot be exported."
+
+
+class BackupImageExportError(ForbiddenError):
+    code = "backup_image_export"
+    default_message = "The image created from a CSBS or CBR backup cannot be exported."
+
+
+class WholeImageExportError(ForbiddenError):
+    code = "whole_image_export"
+    default_message = "The full-ECS image cannot be exported."
+
+
+class IsoImageRefusedError(ForbiddenError):
+    code = "iso_image_refused"
+    default_message = "This operation cannot be performed for ISO images."
+
+
+class ImageNotExportableError(ConflictError):
+    code = "image_not_exportable"
+    default_message = "The image cannot be exported."
+
+
+class ExportTooLargeError(LimitExceededError):
+    code = "export_too_large"
+    default_message = "Only images less than 128 GB can be exported."
+
+
+class BucketRefusedError(ForbiddenError):
+    code = "bucket_refused"
+    default_message = "The specified bucket cannot be accessed."
+
+
+class ObjectExistsError(ConflictError):
+    code = "object_exists"
+    default_message = (
+        "The image file already exists. Confirm the file in the corresponding directory of the OBS "
+        "bucket or in the OBS bucket."
+    )
+
+
+class ExportRunningError(ConflictError):
+    code = "export_running"
+    default_message = "The image is being exported."
+
+
+class ImageCaptureFailedError(StillframeError):
+    code = "image_capture_failed"
+    default_message = "An exception occurred when IaaS OpenStack was executing the task."
