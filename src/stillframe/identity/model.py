@@ -1,0 +1,177 @@
+"""Who is asking, and what the identity room keeps.
+
+    domain ──< project            a project is where images, servers and disks live
+       │          ▲
+       └──< user ─┴─ role         a role is held on a project or on a domain
+              └──< access key     signs requests in place of a token
+
+A token names a user and one scope (a project, a domain or nothing); what the user may do there is read anew on every
+request, so nothing has to be remembered about tokens but those that were revoked.
+"""
+
+import enum
+from datetime import datetime, timedelta
+
+import msgspec
+
+from stillframe.errors import ForbiddenError
+
+TOKEN_LIFETIME = timedelta(hours=24)
+
+ROLES: dict[str, str] = {
+    "admin": "everything on this platform, in every domain",
+    "te_admin": "everything within the own domain",
+    "member": "everything within the project, and nothing outside",
+    "readonly": "looks at the project and changes nothing",
+}
+"""Every role there is, and what it allows."""
+
+ADMIN_ROLES = frozenset({"admin", "te_admin"})
+READER_ROLES = frozenset({"readonly"})
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """Whoever sent a request, at the scope it was sent for."""
+
+    user_id: str
+    user_name: str
+    domain_id: str
+    """The domain of the user."""
+    project_id: str | None
+    project_name: str | None
+    roles: tuple[str, ...]
+    expires_at: datetime
+    token_id: str | None
+    """The audit id of the token, never its text; None for a signed request."""
+    scope_domain_id: str | None = None
+    """Set when the request is for a whole domain and not for a project."""
+
+    @property
+    def is_admin(self) -> bool:
+        return not ADMIN_ROLES.isdisjoint(self.roles)
+
+    @property
+    def is_platform_admin(self) -> bool:
+        return "admin" in self.roles
+
+    @property
+    def is_reader_only(self) -> bool:
+        return READER_ROLES.issuperset(self.roles)
+
+    def require_project(self) -> str:
+        """Raises: ForbiddenError when the request is for no project."""
+        if self.project_id is None:
+            raise ForbiddenError
+        return self.project_id
+
+    def require_writer(self) -> None:
+        """Raises: ForbiddenError when the caller may only look."""
+        if self.is_reader_only:
+            raise ForbiddenError
+
+
+class Domain(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    name: str
+    enabled: bool = True
+    description: str = ""
+
+
+class Project(msgspec.Struct, frozen=True, kw_only=True):
+    """`name` is the region, or the region and a suffix after `_`: clients derive the region from it."""
+
+    id: str
+    name: str
+    domain_id: str
+    enabled: bool = True
+    description: str = ""
+
+
+class User(msgspec.Struct, frozen=True, kw_only=True):
+    """`epoch` grows when every token of the user shall stop working: on a new password and when disabled."""
+
+    id: str
+    name: str
+    domain_id: str
+    enabled: bool = True
+    email: str = ""
+    default_project_id: str | None = None
+    epoch: int = 0
+
+
+class Role(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    name: str
+
+
+class AccessKeyKind(enum.StrEnum):
+    PERMANENT = "permanent"
+    TEMPORARY = "temporary"
+    """Ends by itself, and signs only together with its security token."""
+    SERVICE = "service"
+    """The image service's own key to a project's buckets; belongs to no user, is never listed and signs no request."""
+
+
+class AccessKey(msgspec.Struct, frozen=True, kw_only=True):
+    """Never holds the secret: that is only given to who made the key and to who checks a signature."""
+
+    access: str
+    kind: AccessKeyKind
+    user_id: str | None
+    project_id: str | None
+    enabled: bool
+    description: str
+    created_at: datetime
+    expires_at: datetime | None = None
+
+
+class Scope(msgspec.Struct, frozen=True, kw_only=True):
+    """What a token is for: a project, a domain, or neither (unscoped); never both."""
+
+    project_id: str | None = None
+    domain_id: str | None = None
+
+    @property
+    def is_unscoped(self) -> bool:
+        return self.project_id is None and self.domain_id is None
+
+
+UNSCOPED = Scope()
+
+
+class TokenClaims(msgspec.Struct, frozen=True, kw_only=True):
+    """What the text of a token says; whether it still holds is asked of the database."""
+
+    token_id: str
+    user_id: str
+    epoch: int
+    scope: Scope
+    methods: tuple[str, ...]
+    issued_at: datetime
+    expires_at: datetime
+
+
+class Token(msgspec.Struct, frozen=True, kw_only=True):
+    """A token that holds now, with the names of everything in it."""
+
+    claims: TokenClaims
+    user: User
+    user_domain: Domain
+    project: Project | None
+    domain: Domain | None
+    """The domain of the project, or the domain the token is for; None when unscoped."""
+    roles: tuple[Role, ...]
+
+    @property
+    def caller(self) -> Caller:
+        return Caller(
+            user_id=self.user.id,
+            user_name=self.user.name,
+            domain_id=self.user.domain_id,
+            project_id=self.project.id if self.project else None,
+            project_name=self.project.name if self.project else None,
+            roles=tuple(role.name for role in self.roles),
+            expires_at=self.claims.expires_at,
+            token_id=self.claims.token_id,
+            scope_domain_id=self.claims.scope.domain_id,
+        )
