@@ -27,15 +27,27 @@ async def create_overlay(resources: Resources, layer_id: str) -> None:
     path.unlink(missing_ok=True)
     backing = tuple(service.link(resources.layout, one) for one in below)
     await img.create_overlay(path, backing, layer.virtual_size_bytes)
-    await asyncio.to_thread(sync_file, path)
+    await sync(path)
+
+
+async def sync(path: Path) -> None:
+    """Makes a new file's bytes and its name survive a power cut."""
+    await asyncio.to_thread(_sync_file, path)
+
+
+async def allocated_bytes(resources: Resources, layer_id: str) -> int:
+    """What the layer's file takes up on the disk."""
+    async with resources.database.reading() as tx:
+        path = layer_path(resources.layout, await service.get_layer(tx, layer_id))
+    found = await asyncio.to_thread(path.stat)
+    return found.st_blocks * 512
 
 
 def layer_path(layout: DataLayout, layer: Layer) -> Path:
     return layout.layer(layer.id, DiskFormat(layer.disk_format))
 
 
-def sync_file(path: Path) -> None:
-    """Makes a new file's bytes and its name survive a power cut."""
+def _sync_file(path: Path) -> None:
     for target in (path, path.parent):
         descriptor = os.open(target, os.O_RDONLY)
         try:

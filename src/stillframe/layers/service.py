@@ -17,14 +17,23 @@ async def get_layer(tx: Transaction, layer_id: str) -> Layer:
 
 
 async def plan_overlay(
-    tx: Transaction, layer_id: str, parent_id: str, virtual_size_bytes: int, *, job_id: str | None = None
+    tx: Transaction,
+    layer_id: str,
+    parent_id: str,
+    virtual_size_bytes: int,
+    *,
+    job_id: str | None = None,
+    above_writable: bool = False,
 ) -> None:
     """Notes a new empty layer above `parent_id`, before its file is made. Safe to repeat with the same id.
+
+    `above_writable` is for a capture, which seals the parent before anybody writes to the new layer.
 
     Raises: ConflictError when the parent is not sealed (or doomed, which a caller sees as gone).
     """
     parent = await rows.get_layer(tx, parent_id, lock=True)
-    if parent is None or parent.state is not LayerState.SEALED:
+    fit = (LayerState.SEALED, LayerState.WRITABLE) if above_writable else (LayerState.SEALED,)
+    if parent is None or parent.state not in fit:
         raise ConflictError("The disk to build on is not available.", cause=f"layer {parent_id}")
     await _plan(tx, layer_id, DiskFormat.QCOW2, parent_id, virtual_size_bytes, job_id)
 

@@ -1,0 +1,32 @@
+"""Operations of the IMS reference that are not there yet: each answers 501 and stands in the coverage table."""
+
+from stillframe.api.missing import Missing, missing_routes
+
+not_offered = missing_routes(
+    Missing("POST", "/v1/cloudimages/dataimages/action", "create a data disk image from an OBS file"),
+    Missing("POST", "/v2.1/cloudimages/dataimages/action", "create a data disk image from an OBS file"),
+    Missing("POST", "/v1/cloudimages/wholeimages/action", "create a full-ECS image"),
+    Missing("POST", "/v2/cloudimages/quickimport/action", "import an image file quickly"),
+    Missing("POST", "/v2.1/cloudimages/quickimport/action", "import an image file quickly"),
+    Missing("PUT", "/v1/cloudimages/{image_id:str}/upload", "register an image file"),
+    Missing("POST", "/v1/cloudimages/{image_id:str}/copy", "copy an image within the region"),
+    Missing("POST", "/v2.1/cloudimages/{image_id:str}/copy", "copy an image within the region"),
+    Missing("POST", "/v1/cloudimages/{image_id:str}/cross_region_copy", "copy an image to another region"),
+    Missing("POST", "/v1/cloudimages/members", "share images"),
+    Missing("PUT", "/v1/cloudimages/members", "accept or reject shared images"),
+    Missing("DELETE", "/v1/cloudimages/members", "stop sharing images"),
+    Missing("PATCH", "/v2/cloudimages/{image_id:str}", "update image information"),
+    Missing("GET", "/v1/cloudimages/quota", "show the image quota"),
+    Missing("GET", "/v1/cloudimages/os_version", "list the supported operating systems"),
+    Missing("PUT", "/v1/cloudimages/tags", "set a tag (v1)"),
+    Missing("GET", "/v1/cloudimages/tags", "list tags (v1)"),
+    Missing("DELETE", "/v1/{project_id:str}/cloudimages/{image_id:str}/tags/delete", "delete tags (v1)"),
+    Missing("POST", "/v2/{project_id:str}/images/{image_id:str}/tags", "add a tag"),
+    Missing("GET", "/v2/{project_id:str}/images/{image_id:str}/tags", "list the tags of an image"),
+    Missing("DELETE", "/v2/{project_id:str}/images/{image_id:str}/tags/{key:str}", "delete a tag"),
+    Missing("POST", "/v2/{project_id:str}/images/{image_id:str}/tags/action", "add or delete tags"),
+    Missing("GET", "/v2/{project_id:str}/images/tags", "list the tags of a project's images"),
+    Missing("POST", "/v2/{project_id:str}/images/resource_instances/action", "find images by tags"),
+    Missing("GET", "/v1/{project_id:str}/cloudimages/{image_id:str}/members", "list image members"),
+    Missing("GET", "/v1/{project_id:str}/cloudimages/{image_id:str}/members/{member_id:str}", "show an image member"),
+)

@@ -1,0 +1,164 @@
+"""Capturing a stopped server's system disk: the request's part (rows only) and the job's two steps.
+
+The job copies no byte. The disk's top layer is sealed and becomes the image; the server gets a new, empty layer above it.
+All that changes hands does so in one transaction, so after a crash there is either the old state or the new one.
+"""
+
+import msgspec
+
+from stillframe.config import Settings
+from stillframe.db import Transaction
+from stillframe.errors import ImageJobLimitError, NotFoundError
+from stillframe.identity.model import Caller
+from stillframe.images import consolidation, quota, rows
+from stillframe.images.model import Image, ImageStatus, OsInfo
+from stillframe.jobs import service as jobs
+from stillframe.jobs.model import Job, Lane, NewJob, Service
+from stillframe.jobs.recipes import Recipe, Step
+from stillframe.jobs.resources import Resources
+from stillframe.kit.clock import utcnow
+from stillframe.kit.ids import derived_uuid, new_hex_id, new_uuid
+from stillframe.kit.units import bytes_to_gib_up
+from stillframe.layers import files
+from stillframe.layers import service as layers
+from stillframe.servers import service as servers
+from stillframe.servers.model import CaptureSource
+
+KIND = "image_capture"
+
+
+class CaptureRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What IMS call 1a and Nova's createImage ask for, already checked for form."""
+
+    server_id: str
+    name: str
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    min_ram_mib: int = 0
+    max_ram_mib: int = 0
+    enterprise_project_id: str = "0"
+    properties: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+async def capture_server(tx: Transaction, caller: Caller, settings: Settings, request: CaptureRequest) -> Job:
+    """Locks the server, notes the image (`queued`, without bytes) and submits the job that makes it.
+
+    The image's id is in the job's args from the start. Nothing remains when any check refuses.
+
+    Raises: what `servers.lock_for_capture` raises, then ImageQuotaExceededError, ImageJobLimitError.
+    Source: Open Telekom Cloud, IMS API reference, "Creating an Image Using an ECS".
+    """
+    project_id = caller.require_project()
+    source = await servers.lock_for_capture(
+        tx, project_id, request.server_id, allow_running=settings.allow_running_capture
+    )
+    await quota.require_room_for_image(tx, project_id, settings)
+    await require_room_for_job(tx, project_id, settings)
+    image = _captured_image(request, source, project_id, await _parent_image(tx, source))
+    await rows.insert_image(tx, image)
+    job_id = new_hex_id()
+    return await jobs.submit_job(
+        tx,
+        NewJob(
+            id=job_id,
+            kind=KIND,
+            service=Service.IMS,
+            lane=Lane.SEAL,
+            subject_id=source.server_id,
+            project_id=project_id,
+            user_id=caller.user_id,
+            args={
+                "image_id": image.id,
+                "image_name": image.name,
+                "server_id": source.server_id,
+                "volume_id": source.volume_id,
+                "layer_id": source.layer_id,
+                "overlay_id": derived_uuid(job_id, "overlay"),
+            },
+            timeout_s=settings.job_timeout_s,
+        ),
+    )
+
+
+async def require_room_for_job(tx: Transaction, project_id: str, settings: Settings) -> None:
+    """Raises: ImageJobLimitError when the project has too many unfinished image jobs."""
+    if await jobs.count_live_jobs(tx, project_id, Service.IMS) >= settings.image_jobs_limit:
+        raise ImageJobLimitError
+
+
+async def _parent_image(tx: Transaction, source: CaptureSource) -> Image | None:
+    return await rows.get_image(tx, source.image_id) if source.image_id else None
+
+
+def _captured_image(request: CaptureRequest, source: CaptureSource, project_id: str, parent: Image | None) -> Image:
+    """The system is what the server's source image says it is; an unknown one is "Other Linux(64 bit)"."""
+    now = utcnow()
+    return Image(
+        id=new_uuid(),
+        project_id=project_id,
+        name=request.name,
+        status=ImageStatus.QUEUED,
+        disk_format="qcow2",
+        container_format="bare",
+        virtual_size_bytes=source.size_bytes,
+        min_disk_gib=bytes_to_gib_up(source.size_bytes),
+        min_ram_mib=request.min_ram_mib,
+        max_ram_mib=request.max_ram_mib,
+        os=parent.os if parent else OsInfo(),
+        firmware=parent.firmware if parent else "bios",
+        architecture=parent.architecture if parent else "x86",
+        description=request.description,
+        origin=f"instance,{source.server_id}",
+        source_image_id=source.image_id or "",
+        enterprise_project_id=request.enterprise_project_id,
+        properties=request.properties,
+        tags=tuple(sorted(request.tags)),
+        created_at=now,
+        updated_at=now,
+    )
+
+
+async def _make_overlay(resources: Resources, job: Job) -> None:
+    """The empty layer that the server will go on with; nothing refers to it until the next step."""
+    async with resources.database.writing() as tx:
+        parent = await layers.get_layer(tx, job.args["layer_id"])
+        await layers.plan_overlay(
+            tx, job.args["overlay_id"], parent.id, parent.virtual_size_bytes, job_id=job.id, above_writable=True
+        )
+        await jobs.report_progress(tx, job.id, "sealing")
+    await files.create_overlay(resources, job.args["overlay_id"])
+
+
+async def _seal(resources: Resources, job: Job) -> None:
+    """The one moment at which everything changes hands."""
+    args = job.args
+    stored_bytes = await files.allocated_bytes(resources, args["layer_id"])
+    async with resources.database.writing() as tx:
+        await layers.seal(tx, args["layer_id"], stored_bytes=stored_bytes)
+        await layers.activate(tx, args["overlay_id"])
+        await servers.retarget_volume_layer(tx, args["volume_id"], args["layer_id"], args["overlay_id"])
+        await servers.unlock_after_capture(tx, args["server_id"])
+        made = await rows.update_image_columns(
+            tx,
+            args["image_id"],
+            only_in=(ImageStatus.QUEUED, ImageStatus.SAVING),
+            status=ImageStatus.ACTIVE,
+            layer_id=args["layer_id"],
+            size_bytes=stored_bytes,
+            updated_at=utcnow(),
+        )
+        if not made:
+            raise NotFoundError("The image was removed while it was being made.")
+        if resources.settings.consolidate:
+            await consolidation.submit(tx, args["image_id"], args["layer_id"], resources.settings)
+        await jobs.succeed_job(tx, job.id, {"image_id": args["image_id"], "image_name": args["image_name"]})
+
+
+async def _undo(resources: Resources, job: Job) -> None:
+    async with resources.database.writing() as tx:
+        await servers.unlock_after_capture(tx, job.args["server_id"])
+        await rows.delete_image_row(tx, job.args["image_id"])
+        await layers.release(tx, job.args["overlay_id"])
+
+
+RECIPE = Recipe(kind=KIND, steps=(Step("make_overlay", _make_overlay), Step("seal", _seal, attempts=5)), undo=_undo)

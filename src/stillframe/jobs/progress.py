@@ -1,0 +1,49 @@
+"""Writes a running step's progress into the job's row, at most twice a second, without making the step wait."""
+
+import asyncio
+import contextlib
+from types import TracebackType
+
+from stillframe.db import Database
+from stillframe.jobs import service
+
+INTERVAL_S = 0.5
+
+
+class ProgressReporter:
+    """`async with ProgressReporter(database, job.id, "flattening") as progress:` ... `progress.update(done, total)`."""
+
+    def __init__(self, database: Database, job_id: str, phase: str) -> None:
+        self._database = database
+        self._job_id = job_id
+        self._phase = phase
+        self._seen = (0, 0)
+        self._task: asyncio.Task[None] | None = None
+
+    def update(self, done_bytes: int, total_bytes: int) -> None:
+        self._seen = (done_bytes, total_bytes)
+
+    async def __aenter__(self) -> "ProgressReporter":
+        await self._write()
+        self._task = asyncio.create_task(self._write_often())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._task:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _write_often(self) -> None:
+        written = (0, 0)
+        while True:
+            await asyncio.sleep(INTERVAL_S)
+            if self._seen != written:
+                written = self._seen
+                await self._write()
+
+    async def _write(self) -> None:
+        async with self._database.writing() as tx:
+            await service.report_progress(tx, self._job_id, self._phase, *self._seen)

@@ -1,0 +1,93 @@
+"""The API process: one uvicorn, one listening socket per service."""
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import AsyncIterator
+
+import structlog
+import uvicorn
+
+from stillframe.app import build_app
+from stillframe.blobs.layout import DataLayout
+from stillframe.config import PORTS, Settings
+from stillframe.db import Database, open_database
+from stillframe.errors import UnavailableError
+from stillframe.identity import service as identity
+from stillframe.identity.tokens import TokenKeys
+from stillframe.jobs.resources import Resources
+from stillframe.ops.bootstrap import bootstrap
+from stillframe.ops.logs import configure_logging
+from stillframe.ops.obs_auth_server import ObsAccount, ObsAuthServer
+from stillframe.ops.wake import waker
+
+log = structlog.get_logger("stillframe.serve")
+
+
+def run(settings: Settings) -> None:
+    """Serves until SIGTERM or SIGINT."""
+    configure_logging(settings.log_level)
+    layout = DataLayout(settings.data_dir)
+    layout.create()
+    sockets = open_sockets(settings)
+    asyncio.run(_serve(settings, layout, sockets))
+
+
+def open_sockets(settings: Settings) -> list[socket.socket]:
+    """Raises: UnavailableError naming the port that cannot be had."""
+    sockets = []
+    for service in PORTS:
+        if service == "obs":
+            continue
+        listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((settings.host, settings.port(service)))
+        except OSError as error:
+            raise UnavailableError(
+                f"Port {settings.port(service)} of the {service} service cannot be had: {error.strerror}."
+            ) from None
+        listener.set_inheritable(True)
+        sockets.append(listener)
+    return sockets
+
+
+async def _serve(settings: Settings, layout: DataLayout, sockets: list[socket.socket]) -> None:
+    database = open_database(settings.db_url, waker(layout.socket("worker")))
+    resources = Resources(settings=settings, layout=layout, database=database)
+    keys = TokenKeys.open(layout)
+    await bootstrap(resources, keys)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            build_app(settings, resources, keys),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            date_header=True,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=5,
+        )
+    )
+    async with _obs_auth(layout, database, keys):
+        log.info("serve.ready", pid=os.getpid())
+        await server.serve(sockets=sockets)
+    await database.close()
+
+
+@contextlib.asynccontextmanager
+async def _obs_auth(layout: DataLayout, database: Database, keys: TokenKeys) -> AsyncIterator[None]:
+    """Answers the S3 endpoint's question whose key a request was signed with."""
+
+    async def look_up(access_key: str) -> ObsAccount | None:
+        async with database.reading() as tx:
+            account = await identity.lookup_access_key(tx, keys, access_key)
+        return ObsAccount(secret=account.secret, project_id=account.project_id) if account else None
+
+    server = ObsAuthServer(layout.obs_auth_socket, look_up)
+    await server.start()
+    try:
+        yield
+    finally:
+        await server.stop()

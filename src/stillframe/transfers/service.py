@@ -1,0 +1,94 @@
+"""What a caller can do with transfers."""
+
+from stillframe.blobs.object_store import ObjectStore
+from stillframe.config import Settings
+from stillframe.db import Transaction
+from stillframe.errors import (
+    BackupImageExportError,
+    BucketRefusedError,
+    ChargedImageExportError,
+    ExportRunningError,
+    ExportTooLargeError,
+    ImageNotActiveError,
+    IsoImageRefusedError,
+    NotImageOwnerError,
+    ObjectExistsError,
+    PublicImageExportError,
+    WholeImageExportError,
+)
+from stillframe.identity.model import Caller
+from stillframe.images import service as images
+from stillframe.images.capture import require_room_for_job
+from stillframe.images.model import Image, ImageKind, ImageStatus, Visibility
+from stillframe.jobs import service as jobs
+from stillframe.jobs.model import Job, Lane, NewJob, Service
+from stillframe.transfers.model import ExportRequest
+
+EXPORT_KIND = "image_export"
+
+
+async def check_exportable(tx: Transaction, caller: Caller, settings: Settings, request: ExportRequest) -> Image:
+    """The image, when nothing but the bucket can stand against its export.
+
+    Raises, in this order: ImageNotFoundError, NotImageOwnerError, PublicImageExportError, WholeImageExportError,
+    IsoImageRefusedError, BackupImageExportError, ChargedImageExportError, ImageNotActiveError, ExportTooLargeError.
+    Source: Open Telekom Cloud, IMS API reference, "Exporting an Image".
+    """
+    image = await images.get_visible_image(tx, caller, request.image_id)
+    if image.visibility is Visibility.PUBLIC:
+        raise PublicImageExportError
+    if image.project_id != caller.require_project():
+        raise NotImageOwnerError
+    if image.properties.get("__whole_image") == "true":
+        raise WholeImageExportError
+    if image.kind is ImageKind.ISO:
+        raise IsoImageRefusedError
+    if image.properties.get("__backup_id"):
+        raise BackupImageExportError
+    if image.properties.get("__productcode") or image.os.platform in settings.unexportable_platforms:
+        raise ChargedImageExportError
+    if image.status is not ImageStatus.ACTIVE:
+        raise ImageNotActiveError
+    if request.file_format is not None and (image.virtual_size_bytes or 0) >= settings.export_limit_bytes:
+        raise ExportTooLargeError
+    return image
+
+
+async def check_target(store: ObjectStore, request: ExportRequest) -> None:
+    """Asks the bucket itself; no transaction is open meanwhile.
+
+    Raises: BucketRefusedError when it is not there or not the project's, ObjectExistsError.
+    """
+    if not await store.bucket_exists(request.bucket):
+        raise BucketRefusedError
+    if await store.object_exists(request.bucket, request.key):
+        raise ObjectExistsError
+
+
+async def submit_export(tx: Transaction, caller: Caller, settings: Settings, request: ExportRequest) -> Job:
+    """Raises: ExportRunningError while the image is already being exported, ImageJobLimitError, and what
+    `check_exportable` raises, for the image may have changed since.
+    """
+    image = await check_exportable(tx, caller, settings, request)
+    project_id = caller.require_project()
+    if await jobs.has_live_job(tx, image.id, EXPORT_KIND):
+        raise ExportRunningError
+    await require_room_for_job(tx, project_id, settings)
+    return await jobs.submit_job(
+        tx,
+        NewJob(
+            kind=EXPORT_KIND,
+            service=Service.IMS,
+            lane=Lane.TRANSFER,
+            subject_id=image.id,
+            project_id=project_id,
+            user_id=caller.user_id,
+            args={
+                "image_id": image.id,
+                "bucket": request.bucket,
+                "key": request.key,
+                "file_format": request.file_format,
+            },
+            timeout_s=settings.job_timeout_s,
+        ),
+    )
