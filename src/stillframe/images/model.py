@@ -16,6 +16,10 @@ from datetime import datetime
 
 import msgspec
 
+MAX_PROPERTIES = 128
+MAX_TAGS = 128
+MAX_MEMBERS = 256
+
 
 class ImageStatus(enum.StrEnum):
     QUEUED = "queued"

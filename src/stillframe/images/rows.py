@@ -1,21 +1,31 @@
-"""The images room's tables and all its SQL.
+"""The images room's tables and the SQL on single images; lists are in listing.py.
 
 Tags and properties are kept twice on purpose: as JSON in the image's row, so that reading an image is one row, and in
-tables of their own, so that filtering by them is one index.
+tables of their own, so that filtering by them is one index. Those carry the image's audience and time of creation too,
+so that such an index also gives the order of a page and a page costs the same however many images match.
 """
 
+import hashlib
 from typing import Any
 
 import sqlalchemy as sa
 
 from stillframe.db import Transaction, UtcTime, metadata
-from stillframe.images.model import Image, ImageKind, ImageStatus, OsInfo, Visibility
+from stillframe.images.model import Image, ImageKind, ImageStatus, Member, MemberStatus, OsInfo, Visibility
+
+EVERYBODY = ""
+"""The audience of public images."""
+
+_AUDIENCE = "CASE WHEN visibility = 'public' THEN '' ELSE project_id END"
 
 images = sa.Table(
     "images",
     metadata,
     sa.Column("id", sa.String(36), primary_key=True),
     sa.Column("project_id", sa.String(255), nullable=False),
+    # Whose lists the image is in: its project's, or everybody's. One column leads every index below, so that one page
+    # is one walk along an index and its cost does not grow with the number of images.
+    sa.Column("audience", sa.String(255), sa.Computed(_AUDIENCE, persisted=True), nullable=False),
     sa.Column("name", sa.String(255)),
     sa.Column("status", sa.String(16), nullable=False),
     sa.Column("visibility", sa.String(16), nullable=False),
@@ -48,9 +58,57 @@ images = sa.Table(
     sa.Column("created_at", UtcTime, nullable=False),
     sa.Column("updated_at", UtcTime, nullable=False),
     sa.Column("deleted_at", UtcTime),
-    sa.Index("ix_images_project_id_created_at_id", "project_id", "created_at", "id"),
-    sa.Index("ix_images_visibility_created_at_id", "visibility", "created_at", "id"),
-    sa.Index("ix_images_name", "name"),
+)
+
+NEVER_NULL: dict[str, sa.ColumnElement[Any]] = {
+    "name": sa.func.coalesce(images.c.name, sa.literal_column("''")),
+    "disk_format": sa.func.coalesce(images.c.disk_format, sa.literal_column("''")),
+    "container_format": sa.func.coalesce(images.c.container_format, sa.literal_column("''")),
+    "size_bytes": sa.func.coalesce(images.c.size_bytes, sa.literal_column("-1")),
+}
+"""Columns that may be null, as they are sorted, compared and indexed: the databases disagree on where nulls go."""
+
+_FILTERED = (
+    "status",
+    "visibility",
+    "os_hidden",
+    "protected",
+    "kind",
+    "checksum",
+    "os_hash_value",
+    "min_disk_gib",
+    "min_ram_mib",
+    "os_type",
+    "os_version",
+    "os_platform",
+    "os_bits",
+    "architecture",
+    "enterprise_project_id",
+    "updated_at",
+    *NEVER_NULL,
+)
+
+
+def _index_the_living(name: str, *columns: sa.ColumnElement[Any], also: sa.ColumnElement[bool] | None = None) -> None:
+    living = images.c.deleted_at.is_(None)
+    where = living if also is None else sa.and_(living, also)
+    sa.Index(name, *columns, images.c.created_at, images.c.id, sqlite_where=where, postgresql_where=where)
+
+
+IS_COMMUNITY = images.c.visibility == sa.literal_column("'community'")
+
+_index_the_living("ix_images_all")
+_index_the_living("ix_images_audience", images.c.audience)
+_index_the_living("ix_images_community", also=IS_COMMUNITY)
+for _column in _FILTERED:
+    _index_the_living(f"ix_images_audience_{_column}", images.c.audience, NEVER_NULL.get(_column, images.c[_column]))
+sa.Index(
+    "ix_images_deleted",
+    images.c.project_id,
+    images.c.created_at,
+    images.c.id,
+    sqlite_where=images.c.deleted_at.is_not(None),
+    postgresql_where=images.c.deleted_at.is_not(None),
 )
 
 image_tags = sa.Table(
@@ -58,7 +116,9 @@ image_tags = sa.Table(
     metadata,
     sa.Column("image_id", sa.ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("tag", sa.String(255), primary_key=True),
-    sa.Index("ix_image_tags_tag_image_id", "tag", "image_id"),
+    sa.Column("audience", sa.String(255), nullable=False),
+    sa.Column("created_at", UtcTime, nullable=False),
+    sa.Index("ix_image_tags_audience_tag", "audience", "tag", "created_at", "image_id"),
 )
 
 image_properties = sa.Table(
@@ -66,8 +126,10 @@ image_properties = sa.Table(
     metadata,
     sa.Column("image_id", sa.ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("name", sa.String(255), primary_key=True),
-    sa.Column("value", sa.Text, nullable=False),
-    sa.Index("ix_image_properties_name_image_id", "name", "image_id"),
+    sa.Column("value_key", sa.String(255), nullable=False),
+    sa.Column("audience", sa.String(255), nullable=False),
+    sa.Column("created_at", UtcTime, nullable=False),
+    sa.Index("ix_image_properties_audience_name", "audience", "name", "value_key", "created_at", "image_id"),
 )
 
 image_members = sa.Table(
@@ -82,8 +144,16 @@ image_members = sa.Table(
 )
 
 
+def value_key(value: str) -> str:
+    """What a property's value is found by: an index entry cannot be as long as a value can."""
+    if len(value) <= 200:
+        return value
+    return "sha256:" + hashlib.sha256(value.encode()).hexdigest()
+
+
 def image_from_row(row: sa.Row[Any]) -> Image:
     fields = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented name
+    fields.pop("audience")
     fields["os"] = OsInfo(
         os_type=fields.pop("os_type"),
         version=fields.pop("os_version"),
@@ -113,28 +183,43 @@ async def insert_image(tx: Transaction, image: Image) -> None:
     await _insert_tags_and_properties(tx, image)
 
 
-async def get_image(tx: Transaction, image_id: str) -> Image | None:
-    """The image in any status but deleted, whoever may see it."""
-    row = await tx.first(sa.select(images).where(images.c.id == image_id, images.c.status != ImageStatus.DELETED))
+async def get_image(tx: Transaction, image_id: str, *, lock: bool = False) -> Image | None:
+    """The image in any status but deleted, whoever may see it; `lock` keeps it unchanged until the transaction ends."""
+    query = sa.select(images).where(images.c.id == image_id, images.c.deleted_at.is_(None))
+    row = await tx.first(query.with_for_update() if lock else query)
     return image_from_row(row) if row else None
+
+
+async def is_image_id_taken(tx: Transaction, image_id: str) -> bool:
+    """Also by a deleted image."""
+    return await tx.scalar(sa.select(images.c.id).where(images.c.id == image_id)) is not None
 
 
 async def replace_image(tx: Transaction, image: Image) -> None:
     """Writes the whole image over the row with its id."""
     await tx.execute(sa.update(images).where(images.c.id == image.id).values(**_columns(image)))
-    await tx.execute(sa.delete(image_tags).where(image_tags.c.image_id == image.id))
-    await tx.execute(sa.delete(image_properties).where(image_properties.c.image_id == image.id))
+    await _delete_tags_and_properties(tx, image.id)
     await _insert_tags_and_properties(tx, image)
 
 
 async def update_image_columns(
     tx: Transaction, image_id: str, *, only_in: tuple[ImageStatus, ...] = (), **values: Any
 ) -> bool:
-    """Compare-and-set of single columns; False when the image is not there in one of the statuses `only_in`."""
+    """Compare-and-set of single columns; False when the image is not there in one of the statuses `only_in`.
+
+    Not for tags, properties, project_id and visibility, which the tables of tags and properties repeat.
+    """
     statement = sa.update(images).where(images.c.id == image_id).values(**values)
     if only_in:
         statement = statement.where(images.c.status.in_(only_in))
     return (await tx.execute(statement)).rowcount == 1
+
+
+async def bury_image(tx: Transaction, image: Image) -> None:
+    """Leaves the row as a tombstone, which nobody is shared with and no list finds but that of deleted images."""
+    await replace_image(tx, image)
+    await _delete_tags_and_properties(tx, image.id)
+    await tx.execute(sa.delete(image_members).where(image_members.c.image_id == image.id))
 
 
 async def delete_image_row(tx: Transaction, image_id: str) -> None:
@@ -142,11 +227,7 @@ async def delete_image_row(tx: Transaction, image_id: str) -> None:
 
 
 async def count_images_of_project(tx: Transaction, project_id: str) -> int:
-    query = sa.select(sa.func.count()).where(
-        images.c.project_id == project_id,
-        images.c.status != ImageStatus.DELETED,
-        images.c.visibility != Visibility.PUBLIC,
-    )
+    query = sa.select(sa.func.count()).where(images.c.audience == project_id, images.c.deleted_at.is_(None))
     return int(await tx.scalar(query))
 
 
@@ -154,11 +235,62 @@ async def is_layer_used_by_image(tx: Transaction, layer_id: str) -> bool:
     return await tx.scalar(sa.select(images.c.id).where(images.c.layer_id == layer_id).limit(1)) is not None
 
 
+async def _delete_tags_and_properties(tx: Transaction, image_id: str) -> None:
+    await tx.execute(sa.delete(image_tags).where(image_tags.c.image_id == image_id))
+    await tx.execute(sa.delete(image_properties).where(image_properties.c.image_id == image_id))
+
+
 async def _insert_tags_and_properties(tx: Transaction, image: Image) -> None:
+    audience = EVERYBODY if image.visibility is Visibility.PUBLIC else image.project_id
+    found_by = {"image_id": image.id, "audience": audience, "created_at": image.created_at}
     if image.tags:
-        await tx.execute(sa.insert(image_tags), [{"image_id": image.id, "tag": tag} for tag in image.tags])
+        await tx.execute(sa.insert(image_tags), [{**found_by, "tag": tag} for tag in image.tags])
     if image.properties:
         await tx.execute(
             sa.insert(image_properties),
-            [{"image_id": image.id, "name": name, "value": value} for name, value in image.properties.items()],
+            [{**found_by, "name": name, "value_key": value_key(value)} for name, value in image.properties.items()],
         )
+
+
+def _member(row: sa.Row[Any]) -> Member:
+    fields = dict(row._mapping)  # noqa: SLF001
+    return Member(**fields | {"status": MemberStatus(fields["status"])})
+
+
+async def get_member(tx: Transaction, image_id: str, project_id: str) -> Member | None:
+    row = await tx.first(
+        sa.select(image_members).where(image_members.c.image_id == image_id, image_members.c.project_id == project_id)
+    )
+    return _member(row) if row else None
+
+
+async def list_members(tx: Transaction, image_id: str) -> list[Member]:
+    """Oldest first."""
+    query = (
+        sa.select(image_members)
+        .where(image_members.c.image_id == image_id)
+        .order_by(image_members.c.created_at, image_members.c.project_id)
+    )
+    return [_member(row) for row in await tx.all(query)]
+
+
+async def insert_member(tx: Transaction, member: Member) -> None:
+    await tx.execute(
+        sa.insert(image_members).values(**{name: getattr(member, name) for name in member.__struct_fields__})
+    )
+
+
+async def update_member(tx: Transaction, member: Member) -> None:
+    await tx.execute(
+        sa.update(image_members)
+        .where(image_members.c.image_id == member.image_id, image_members.c.project_id == member.project_id)
+        .values(status=member.status, updated_at=member.updated_at)
+    )
+
+
+async def delete_member(tx: Transaction, image_id: str, project_id: str) -> bool:
+    """False when the image was not shared with the project."""
+    deleted = await tx.execute(
+        sa.delete(image_members).where(image_members.c.image_id == image_id, image_members.c.project_id == project_id)
+    )
+    return deleted.rowcount == 1
