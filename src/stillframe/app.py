@@ -15,7 +15,7 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from stillframe.api import compute_v2, identity_v3, image_v2, ims, network_v2, volume_v3
+from stillframe.api import compute_v2, console, identity_v3, image_v2, ims, network_v2, volume_v3
 from stillframe.api.auth import AuthMiddleware
 from stillframe.config import Settings
 from stillframe.db import Database, Transaction
@@ -49,6 +49,7 @@ def build_services(resources: Resources, token_keys: TokenKeys) -> dict[str, ASG
         "compute": (compute_v2,),
         "volume": (volume_v3,),
         "network": (network_v2,),
+        "console": (console,),
     }
     return {name: _service(name, packages, resources, token_keys) for name, packages in doors.items()}
 

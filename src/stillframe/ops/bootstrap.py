@@ -129,7 +129,5 @@ async def _register_public_image(resources: Resources) -> None:
             md5=digests.md5,
             sha512=digests.sha512,
         )
-        await images.register_public_image(
-            tx, image_id, PUBLIC_IMAGE, layer=await layers.get_layer(tx, layer_id)
-        )
+        await images.register_public_image(tx, image_id, PUBLIC_IMAGE, layer=await layers.get_layer(tx, layer_id))
     log.info("bootstrap.public_image", image=image_id)

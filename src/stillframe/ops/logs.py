@@ -1,4 +1,4 @@
-"""Logging of every process: one JSON object per line on standard error, which the supervisor keeps in a bounded file."""
+"""Logging of every process: one JSON object per line on standard error, which the supervisor keeps bounded."""
 
 import logging
 import sys

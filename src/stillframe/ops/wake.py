@@ -19,15 +19,19 @@ def waker(path: Path) -> Callable[[], None]:
     return wake
 
 
-async def listen_for_wakes(path: Path, wake: Callable[[], None]) -> asyncio.DatagramTransport:
-    class _Protocol(asyncio.DatagramProtocol):
-        def datagram_received(self, data: bytes, addr: object) -> None:  # noqa: ARG002 - asyncio's signature
-            wake()
-
+def bind_waker(path: Path) -> socket.socket:
     path.unlink(missing_ok=True)
     receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     receiver.bind(str(path))
     path.chmod(0o600)
     receiver.setblocking(False)
-    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(_Protocol, sock=receiver)
+    return receiver
+
+
+async def listen_for_wakes(path: Path, wake: Callable[[], None]) -> asyncio.DatagramTransport:
+    class _Protocol(asyncio.DatagramProtocol):
+        def datagram_received(self, data: bytes, addr: object) -> None:  # noqa: ARG002 - asyncio's signature
+            wake()
+
+    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(_Protocol, sock=bind_waker(path))
     return transport

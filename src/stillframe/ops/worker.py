@@ -37,9 +37,7 @@ RETENTION_INTERVAL_S = 3600.0
 
 def recipe_book() -> RecipeBook:
     """Every kind of job there is."""
-    return RecipeBook(
-        capture.RECIPE, consolidation.RECIPE, transfer_workflows.RECIPE, *server_workflows.RECIPES
-    )
+    return RecipeBook(capture.RECIPE, consolidation.RECIPE, transfer_workflows.RECIPE, *server_workflows.RECIPES)
 
 
 def run(settings: Settings) -> None:

@@ -1,0 +1,180 @@
+"""`stillframe up`, `down` and `status`."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from stillframe.blobs.layout import DataLayout
+from stillframe.config import PORTS, Settings
+from stillframe.errors import ConflictError, UnavailableError
+from stillframe.ops.obs import ObsSettings, build_obs_argv, build_obs_env
+from stillframe.ops.pidlock import PidLock, running_pid
+from stillframe.ops.preflight import prepare_data_dir, require_ports, require_tools
+from stillframe.ops.supervisor import Part, Supervisor
+
+READY_TIMEOUT_S = 60.0
+
+
+def up(settings: Settings, announce: Callable[[], None]) -> None:
+    """Runs everything in the foreground until SIGTERM or Ctrl-C; `announce` is called once all parts answer.
+
+    Raises: ConflictError when it already runs; UnavailableError with a sentence for whatever stands against it.
+    """
+    require_tools()
+    layout = prepare_data_dir(settings)
+    with PidLock(layout.pid_file("up"), f"Stillframe already runs for {layout.root}"):
+        require_ports(settings)
+        ready = layout.runtime_dir / "ready"
+        ready.unlink(missing_ok=True)
+
+        def on_ready() -> None:
+            ready.write_text(f"{os.getpid()}\n")
+            announce()
+
+        failure = Supervisor(parts(settings, layout), on_ready).run(READY_TIMEOUT_S)
+        ready.unlink(missing_ok=True)
+    if failure:
+        raise UnavailableError(failure)
+
+
+def up_detached(settings: Settings, argv: list[str]) -> None:
+    """Starts `argv` (this program's own `up`) in a session of its own and returns when everything answers.
+
+    Raises: as `up`; whatever the other process said before it gave up.
+    """
+    require_tools()
+    layout = prepare_data_dir(settings)
+    if pid := running_pid(layout.pid_file("up")):
+        raise ConflictError(f"Stillframe already runs for {layout.root} (process {pid}).")
+    require_ports(settings)
+    ready = layout.runtime_dir / "ready"
+    ready.unlink(missing_ok=True)
+    log = layout.log("up")
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, cwd="/"
+        )
+    try:
+        _wait_until_ready(process, ready, log)
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        raise
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], ready: Path, log: Path) -> None:
+    deadline = time.monotonic() + READY_TIMEOUT_S + 10
+    while not ready.exists():
+        if process.poll() is not None:
+            raise UnavailableError(_why_it_ended(log))
+        if time.monotonic() > deadline:
+            raise UnavailableError(f"It is not ready after {READY_TIMEOUT_S:.0f} s; see {log}.")
+        time.sleep(0.02)
+
+
+def _why_it_ended(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return lines[-1] if lines else f"It ended without a word; see {log}."
+
+
+def parts(settings: Settings, layout: DataLayout) -> tuple[Part, ...]:
+    """The API first: it makes the schema that the worker needs."""
+    program = (sys.executable, "-m", "stillframe.ops")
+    env = _environment(settings)
+    api = Part(
+        name="api",
+        argv=(*program, "serve"),
+        env=env,
+        log=layout.log("api"),
+        is_ready=lambda: all(answers(settings, name) for name in PORTS if name != "obs"),
+    )
+    worker = Part(
+        name="worker",
+        argv=(*program, "worker"),
+        env=env,
+        log=layout.log("worker"),
+        is_ready=lambda: layout.socket("worker").exists() and running_pid(layout.pid_file("worker")) is not None,
+    )
+    return (api, worker) if settings.obs_endpoint else (api, worker, _obs_part(settings, layout))
+
+
+def _obs_part(settings: Settings, layout: DataLayout) -> Part:
+    obs = ObsSettings.from_settings(settings, layout)
+    return Part(
+        name="obs",
+        argv=build_obs_argv(obs),
+        env=build_obs_env(obs),
+        log=layout.log("obs"),
+        is_ready=lambda: answers(settings, "obs"),
+    )
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """The settings travel to the parts as one JSON variable, so that all of them see the same."""
+    return {**os.environ, "STILLFRAME_SETTINGS": msgspec.json.encode(settings, enc_hook=str).decode()}
+
+
+def settings_from_environment(environ: Mapping[str, str]) -> Settings:
+    return msgspec.json.decode(environ["STILLFRAME_SETTINGS"], type=Settings, dec_hook=lambda kind, text: kind(text))
+
+
+def answers(settings: Settings, service: str) -> bool:
+    """Whether the service's port takes connections."""
+    try:
+        with socket.create_connection((settings.host, settings.port(service)), timeout=0.5):
+            return True
+    except OSError:
+        return False
+
+
+def down(settings: Settings, timeout_s: float = 60.0) -> int | None:
+    """Ends a running service and waits until it is gone; None when none runs. Servers keep running.
+
+    Raises: UnavailableError when it does not end in time.
+    """
+    layout = DataLayout(settings.data_dir)
+    pid = running_pid(layout.pid_file("up"))
+    if pid is None:
+        return None
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + timeout_s
+    while running_pid(layout.pid_file("up")) is not None:
+        if time.monotonic() > deadline:
+            raise UnavailableError(f"Process {pid} does not end; see {layout.log('up')}.")
+        time.sleep(0.05)
+    return pid
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """What `stillframe status` tells."""
+
+    data_dir: str
+    running: bool
+    pid: int | None
+    services: dict[str, str]
+    """Service name to URL, of those that answer."""
+    silent: list[str]
+    """Services that should answer and do not."""
+    machines: int
+
+
+def status(settings: Settings) -> Status:
+    layout = DataLayout(settings.data_dir)
+    pid = running_pid(layout.pid_file("up"))
+    answering = {name: settings.url(name) for name in PORTS if pid and answers(settings, name)}
+    return Status(
+        data_dir=str(layout.root),
+        running=pid is not None,
+        pid=pid,
+        services=answering,
+        silent=[name for name in PORTS if pid and name not in answering],
+        machines=len(list(layout.runtime_dir.glob("*.qmp"))) if layout.runtime_dir.is_dir() else 0,
+    )
