@@ -1,0 +1,51 @@
+"""Alembic's migrations, run by the first process that starts on a database.
+
+Alembic is only imported when there is something to do: a start on a current database asks one row and goes on.
+"""
+
+import asyncio
+from pathlib import Path
+
+import sqlalchemy as sa
+
+HERE = Path(__file__).parent
+
+
+def newest_revision() -> str:
+    """The files are named by their order: 0001_..., 0002_..."""
+    return max(path.name for path in (HERE / "versions").glob("[0-9]*.py")).split("_", 1)[0]
+
+
+async def migrate(url: str) -> None:
+    """Brings the schema up to date. Safe to repeat, and for two processes at once: one of them waits."""
+    await asyncio.to_thread(_migrate, url.replace("+aiosqlite", ""))
+
+
+def _migrate(url: str) -> None:
+    engine = sa.create_engine(url)
+    try:
+        if _current_revision(engine) != newest_revision():
+            _upgrade(engine)
+    finally:
+        engine.dispose()
+
+
+def _current_revision(engine: sa.Engine) -> str | None:
+    with engine.connect() as connection:
+        if not sa.inspect(connection).has_table("alembic_version"):
+            return None
+        found: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+        return found
+
+
+def _upgrade(engine: sa.Engine) -> None:
+    from alembic import command  # noqa: PLC0415 - see the module's docstring
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(HERE))
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(7239041)"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

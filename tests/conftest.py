@@ -1,0 +1,98 @@
+"""What every test can ask for.
+
+`system` is the whole service, started the way a user starts it, once per test process and database; tests that drive it
+run on SQLite and on PostgreSQL. `database` is an empty schema of its own on each of the two.
+"""
+
+import random
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from stillframe.config import PORTS
+from stillframe.db import Database, metadata, open_database
+from tests.postgres import private_postgres
+from tests.system import System
+
+BACKENDS = [
+    pytest.param("sqlite", marks=pytest.mark.xdist_group("sqlite")),
+    pytest.param("postgresql", marks=pytest.mark.xdist_group("postgresql")),
+]
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    directory = Path(tempfile.mkdtemp(prefix="sf-pg-"))
+    try:
+        with private_postgres(directory) as url:
+            yield url
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session", params=BACKENDS)
+def system(request: pytest.FixtureRequest) -> Iterator[System]:
+    """A running Stillframe with nothing in it but what the first start makes."""
+    url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else ""
+    with running_system(database_url=url) as started:
+        yield started
+
+
+@contextmanager
+def running_system(**settings: object) -> Iterator[System]:
+    """Starts `stillframe up --detach` on a data directory of its own; stops it and its machines afterwards."""
+    data_dir = Path(tempfile.mkdtemp(prefix="sf-"))
+    system = System(data_dir=data_dir, port_offset=free_port_offset(), settings=settings)
+    try:
+        system.up()
+        yield system
+    finally:
+        system.destroy()
+        shutil.rmtree(data_dir, ignore_errors=True)
+
+
+def free_port_offset() -> int:
+    """An offset at which every port of the service is free."""
+    while True:
+        offset = random.randrange(2000, 50000)
+        if all(_is_free(port + offset) for port in PORTS.values()):
+            return offset
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.xdist_group("postgresql"))])
+async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
+    """Every table, empty."""
+    if request.param == "postgresql":
+        opened = open_database(request.getfixturevalue("postgres_url"))
+    else:
+        opened = open_database(f"sqlite+aiosqlite:///{tmp_path / 'test.db'}")
+    import_every_table()
+    async with opened.engine.begin() as connection:
+        await connection.run_sync(metadata.drop_all)
+        await connection.run_sync(metadata.create_all)
+    yield opened
+    await opened.close()
+
+
+def import_every_table() -> None:
+    import stillframe.app  # noqa: F401, PLC0415 - the wiring imports every room
+
+
+def stillframe(*arguments: str, timeout: float = 120.0, check: bool = False) -> subprocess.CompletedProcess[str]:
+    """Runs the command as a user would."""
+    program = Path(sys.executable).with_name("stillframe")
+    return subprocess.run(
+        [str(program), *arguments], capture_output=True, text=True, timeout=timeout, check=check, stdin=subprocess.DEVNULL
+    )
