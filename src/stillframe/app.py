@@ -29,6 +29,16 @@ _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 Anyrequest = Request[Any, Any, State]
 
+DOORS: dict[str, tuple[Any, ...]] = {
+    "identity": (identity_v3,),
+    "image": (image_v2, ims),
+    "compute": (compute_v2,),
+    "volume": (volume_v3,),
+    "network": (network_v2,),
+    "console": (console,),
+}
+"""The doors of each service. The first one of a service also answers for paths that no door knows."""
+
 
 async def provide_tx(request: Anyrequest, database: Database) -> AsyncGenerator[Transaction, None]:
     """One transaction per request: committed before the answer is sent, rolled back when the handler raised."""
@@ -43,15 +53,7 @@ async def provide_caller(request: Anyrequest) -> Caller:
 
 def build_services(resources: Resources, token_keys: TokenKeys) -> dict[str, ASGIApp]:
     """The ASGI application of every service, by its name in `config.PORTS`."""
-    doors = {
-        "identity": (identity_v3,),
-        "image": (image_v2, ims),
-        "compute": (compute_v2,),
-        "volume": (volume_v3,),
-        "network": (network_v2,),
-        "console": (console,),
-    }
-    return {name: _service(name, packages, resources, token_keys) for name, packages in doors.items()}
+    return {name: _service(name, packages, resources, token_keys) for name, packages in DOORS.items()}
 
 
 def _service(name: str, packages: tuple[Any, ...], resources: Resources, token_keys: TokenKeys) -> ASGIApp:
@@ -92,7 +94,8 @@ class RequestLog:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            return await self._app(scope, receive, send)
+            await self._app(scope, receive, send)
+            return
         request_id = f"req-{uuid.uuid4()}"
         extra = [(b"x-openstack-request-id", request_id.encode()), (b"x-request-id", request_id.encode())]
         started, status = time.perf_counter(), 0
@@ -126,7 +129,8 @@ class ByPort:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            return await _answer_lifespan(receive, send)
+            await _answer_lifespan(receive, send)
+            return
         server = scope.get("server") or ("", 0)
         await self._apps[server[1] or 0](scope, receive, send)
 
