@@ -1,6 +1,6 @@
 """What a caller or a workflow can do with jobs. Everything happens inside the transaction handed in."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from stillframe.db import Transaction
@@ -84,6 +84,10 @@ async def report_progress(tx: Transaction, job_id: str, phase: str, done: int = 
 
 async def count_live_jobs(tx: Transaction, project_id: str, service: Service) -> int:
     return await rows.count_live_jobs(tx, project_id, service)
+
+
+async def forget_jobs_finished_before(tx: Transaction, moment: datetime) -> int:
+    return await rows.delete_jobs_finished_before(tx, moment)
 
 
 async def has_live_job(tx: Transaction, subject_id: str, *kinds: str) -> bool:

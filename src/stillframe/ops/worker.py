@@ -14,7 +14,7 @@ from stillframe.config import Settings
 from stillframe.db import open_database
 from stillframe.errors import StillframeError
 from stillframe.images import capture, consolidation
-from stillframe.jobs import rows as job_rows
+from stillframe.jobs import service as jobs
 from stillframe.jobs.engine import JobEngine
 from stillframe.jobs.recipes import RecipeBook
 from stillframe.jobs.resources import Resources
@@ -106,4 +106,4 @@ async def _forget_old_jobs_forever(resources: Resources) -> None:
         await asyncio.sleep(RETENTION_INTERVAL_S)
         before = utcnow() - timedelta(days=resources.settings.job_retention_days)
         async with resources.database.writing() as tx:
-            await job_rows.delete_jobs_finished_before(tx, before)
+            await jobs.forget_jobs_finished_before(tx, before)
