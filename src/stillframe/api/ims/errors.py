@@ -11,6 +11,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
 from stillframe import errors as e
+from stillframe.images import errors as ie
 
 log = structlog.get_logger("stillframe.api.ims")
 
@@ -26,11 +27,11 @@ TABLE: dict[type[e.StillframeError], tuple[int, str]] = {
     e.ServerBusyError: (400, "IMG.0010"),
     e.ServerIdMissingError: (400, "IMG.0012"),
     e.ImageNameMissingError: (400, "IMG.0013"),
-    e.ImageQuotaExceededError: (400, "IMG.0015"),
+    ie.ImageQuotaExceededError: (400, "IMG.0015"),
     e.UrlFormatInvalidError: (400, "IMG.0017"),
     e.JobNotFoundError: (400, "IMG.0023"),
     e.ImageTypeFilterInvalidError: (400, "IMG.0024"),
-    e.ImageNotFoundError: (400, "IMG.0027"),
+    ie.ImageNotFoundError: (400, "IMG.0027"),
     e.ProjectMismatchError: (400, "IMG.0030"),
     e.ImageNotActiveError: (400, "IMG.0046"),
     e.NotImageOwnerError: (400, "IMG.0047"),

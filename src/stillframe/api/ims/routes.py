@@ -12,7 +12,15 @@ from stillframe.api.ims.lists import image_query, images_page
 from stillframe.api.ims.not_offered import not_offered
 from stillframe.config import Settings
 from stillframe.db import Database, Transaction
-from stillframe.errors import JobNotFoundError, NotFoundError, NotOfferedError, ProjectMismatchError
+from stillframe.errors import (
+    FlavorFilterInvalidError,
+    JobNotFoundError,
+    NotFoundError,
+    NotOfferedError,
+    ProjectMismatchError,
+)
+from stillframe.flavors import service as flavors
+from stillframe.flavors.model import Flavor
 from stillframe.identity.model import Caller
 from stillframe.identity.policy import require_action
 from stillframe.images import capture
@@ -90,8 +98,19 @@ async def _find_job(tx: Transaction, caller: Caller, project_id: str, job_id: st
 @get("/v2/cloudimages")
 async def list_images(request: AnyRequest, tx: Transaction, caller: Caller, settings: Settings) -> dict[str, Any]:
     require_action(caller, "ims:images:list")
-    query = image_query(request.query_params)
+    parameters = list(request.query_params.multi_items())
+    query = image_query(parameters, caller, await _fitting_flavor(tx, parameters))
     return images_page(await images.list_images(tx, caller, query), query, caller, settings)
+
+
+async def _fitting_flavor(tx: Transaction, parameters: list[tuple[str, str]]) -> Flavor | None:
+    wanted = dict(parameters).get("flavor_id")
+    if wanted is None:
+        return None
+    try:
+        return await flavors.get_flavor(tx, wanted)
+    except NotFoundError as error:
+        raise FlavorFilterInvalidError(cause=error) from None
 
 
 _offered: list[HTTPRouteHandler] = [

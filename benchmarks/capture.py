@@ -1,0 +1,80 @@
+"""How long from POST /v2/cloudimages/action to a job that says SUCCESS, at several disk sizes.
+
+Starts a system of its own, makes one stopped server per disk size, captures each again and again (the sizes taking
+turns), and prints p50 and p99 per size. Every image is deleted again, so that the catalogue stays small.
+
+Usage: python benchmarks/capture.py [--captures 50] [--sizes 1,10,100] [--json FILE]
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import time
+from pathlib import Path
+
+import httpx
+
+from tests.conftest import running_system
+from tests.system import System
+
+POLL_S = 0.004
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--captures", type=int, default=50)
+    parser.add_argument("--sizes", default="1,10,100", help="disk sizes in GiB")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    sizes = [int(size) for size in options.sizes.split(",")]
+    with running_system(image_quota=1000) as system:
+        times = measure(system, sizes, options.captures)
+    report = {f"{size} GiB": summary(times[size]) for size in sizes}
+    print(f"POST /v2/cloudimages/action to SUCCESS, {options.captures} captures a size, {platform.node()}")
+    print(f"{'disk':>8} {'p50 ms':>8} {'p99 ms':>8} {'min':>8} {'max':>8}")
+    for size, row in report.items():
+        print(f"{size:>8} {row['p50']:8.1f} {row['p99']:8.1f} {row['min']:8.1f} {row['max']:8.1f}")
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=2))
+
+
+def summary(times_s: list[float]) -> dict[str, float]:
+    ordered = sorted(1000 * value for value in times_s)
+    p99 = ordered[min(len(ordered) - 1, round(0.99 * (len(ordered) - 1)))]
+    return {"p50": statistics.median(ordered), "p99": p99, "min": ordered[0], "max": ordered[-1]}
+
+
+def measure(system: System, sizes: list[int], captures: int) -> dict[int, list[float]]:
+    servers = {size: system.stopped_server(f"bench-{size}", disk_gib=size) for size in sizes}
+    times: dict[int, list[float]] = {size: [] for size in sizes}
+    project = system.project_id()
+    with system.http("image") as image:
+        for number in range(captures):
+            for size, server in servers.items():
+                seconds, image_id = capture_once(image, project, server, f"bench-{size}-{number}")
+                times[size].append(seconds)
+                image.delete(f"/v2/images/{image_id}").raise_for_status()
+                wait_until_quiet(image, project)
+    return times
+
+
+def capture_once(image: httpx.Client, project: str, server: str, name: str) -> tuple[float, str]:
+    started = time.perf_counter()
+    answer = image.post("/v2/cloudimages/action", json={"name": name, "instance_id": server})
+    answer.raise_for_status()
+    while True:
+        job = image.get(f"/v1/{project}/jobs/{answer.json()['job_id']}").json()
+        if job["status"] == "SUCCESS":
+            return time.perf_counter() - started, job["entities"]["image_id"]
+        assert job["status"] != "FAIL", job
+        time.sleep(POLL_S)
+
+
+def wait_until_quiet(image: httpx.Client, project: str) -> None:
+    """Lets the background work of the last capture end, so that captures are measured and not their queue."""
+    time.sleep(0.25)
+
+
+if __name__ == "__main__":
+    main()

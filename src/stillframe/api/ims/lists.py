@@ -1,0 +1,79 @@
+"""GET /v2/cloudimages: its filters, and the page it answers with.
+
+Source: Open Telekom Cloud, IMS API reference, "Querying Images".
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from stillframe.api.image_v2.filters import QueryParts, read_sort
+from stillframe.api.image_v2.kinds import checked_text, parsed_int
+from stillframe.api.image_v2.wire import image_to_wire
+from stillframe.config import Settings
+from stillframe.errors import ImageTypeFilterInvalidError, InvalidInputError
+from stillframe.flavors.model import Flavor
+from stillframe.identity.model import Caller
+from stillframe.images.model import Image
+from stillframe.images.queries import Comparison, ImageQuery
+
+DEFAULT_LIMIT = 500
+
+_FILTERS = frozenset(
+    {
+        *("id", "name", "owner", "status", "container_format", "disk_format", "min_ram", "min_disk", "tag"),
+        *("__os_bit", "__platform", "__os_type", "__os_version", "__imagetype", "__isregistered", "virtual_env_type"),
+        *("visibility", "protected", "architecture", "member_status", "created_at", "updated_at"),
+        *("__whole_image", "__system__cmkid"),
+        *("__support_kvm", "__support_xen", "__support_largememory", "__support_diskintensive"),
+        *("__support_highperformance", "__support_xen_gpu_type", "__support_kvm_gpu_type", "__support_xen_hana"),
+        *("__support_kvm_infiniband", "enterprise_project_id"),
+    }
+)
+"""Anything else in the query string is ignored, as the service it is modelled on does."""
+
+_IMAGE_TYPES = frozenset({"gold", "private", "shared", "market"})
+_WIRE_STATUS = {"importing": "saving", "uploading": "saving", "pending_delete": "deleted"}
+
+
+def image_query(parameters: Iterable[tuple[str, str]], caller: Caller, flavor: Flavor | None) -> ImageQuery:
+    """Raises: InvalidInputError; ImageTypeFilterInvalidError for an unknown `__imagetype`."""
+    given = list(parameters)
+    parts = QueryParts(caller)
+    for name, text in given:
+        if name == "__imagetype" and text not in _IMAGE_TYPES:
+            raise ImageTypeFilterInvalidError
+        if name in ("size_min", "size_max"):
+            comparison = Comparison.GTE if name == "size_min" else Comparison.LTE
+            parts.require_field("virtual_size_bytes", comparison, parsed_int(name, text))
+        elif name in _FILTERS and (name, text) != ("enterprise_project_id", "all_granted_eps"):
+            parts.add(name, text)
+    if flavor is not None:
+        parts.require_field("min_ram_mib", Comparison.LTE, flavor.ram_mib)
+    single = dict(given)
+    marker = single.get("marker")
+    return parts.build(
+        limit=_limit(single.get("limit")),
+        marker=None if marker is None else checked_text("marker", marker),
+        sorts=(read_sort(single.get("sort_key", "created_at"), single.get("sort_dir", "desc")),),
+    )
+
+
+def _limit(text: str | None) -> int:
+    limit = DEFAULT_LIMIT if text is None else parsed_int("limit", text)
+    if not 1 <= limit <= DEFAULT_LIMIT:
+        raise InvalidInputError(f"limit must be between 1 and {DEFAULT_LIMIT}.", field="limit")
+    return limit
+
+
+def images_page(found: list[Image], query: ImageQuery, caller: Caller, settings: Settings) -> dict[str, Any]:
+    """`page_info` instead of a `next` link: some clients would follow the link to the wrong door."""
+    full = len(found) == query.limit
+    return {
+        "images": [_image(image, caller, settings) for image in found],
+        "page_info": {"next_marker": found[-1].id if full else None, "current_count": len(found)},
+    }
+
+
+def _image(image: Image, caller: Caller, settings: Settings) -> dict[str, Any]:
+    wire = image_to_wire(image, caller, settings)
+    return wire | {"status": _WIRE_STATUS.get(image.status, str(image.status))}
