@@ -151,19 +151,27 @@ class TokenClaims(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime
 
 
-class Token(msgspec.Struct, frozen=True, kw_only=True):
-    """A token that holds now, with the names of everything in it."""
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """What the database says now about a user at a scope, whatever a token or a signature may claim."""
 
-    claims: TokenClaims
     user: User
     user_domain: Domain
     project: Project | None
     domain: Domain | None
-    """The domain of the project, or the domain the token is for; None when unscoped."""
+    """The domain of the project, or the domain that is the scope; None when unscoped."""
     roles: tuple[Role, ...]
 
-    @property
-    def caller(self) -> Caller:
+    def holds(self, scope: Scope) -> bool:
+        """Whether the user may act at the scope at all: everything enabled, and a role there unless unscoped."""
+        if not (self.user.enabled and self.user_domain.enabled):
+            return False
+        if scope.is_unscoped:
+            return True
+        if scope.project_id and not (self.project and self.project.enabled):
+            return False
+        return bool(self.roles) and self.domain is not None and self.domain.enabled
+
+    def caller(self, *, expires_at: datetime, token_id: str | None) -> Caller:
         return Caller(
             user_id=self.user.id,
             user_name=self.user.name,
@@ -171,7 +179,58 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
             project_id=self.project.id if self.project else None,
             project_name=self.project.name if self.project else None,
             roles=tuple(role.name for role in self.roles),
-            expires_at=self.claims.expires_at,
-            token_id=self.claims.token_id,
-            scope_domain_id=self.claims.scope.domain_id,
+            expires_at=expires_at,
+            token_id=token_id,
+            scope_domain_id=self.domain.id if self.domain and not self.project else None,
         )
+
+
+class Token(msgspec.Struct, frozen=True, kw_only=True):
+    """A token that holds now, with the names of everything in it."""
+
+    claims: TokenClaims
+    standing: Standing
+
+    @property
+    def caller(self) -> Caller:
+        return self.standing.caller(expires_at=self.claims.expires_at, token_id=self.claims.token_id)
+
+
+class DomainRef(msgspec.Struct, frozen=True, kw_only=True):
+    """A domain as a caller names it: by id or by name; the id counts when both are there."""
+
+    id: str | None = None
+    name: str | None = None
+
+
+class PasswordLogin(msgspec.Struct, frozen=True, kw_only=True):
+    """A user named by id, or by name and domain, and the password."""
+
+    user_id: str | None
+    user_name: str | None
+    domain: DomainRef
+    password: str
+
+
+class TokenLogin(msgspec.Struct, frozen=True, kw_only=True):
+    token: str
+
+
+class ProjectRef(msgspec.Struct, frozen=True, kw_only=True):
+    """A project by id, or by name in a domain (the user's own when none is named)."""
+
+    id: str | None = None
+    name: str | None = None
+    domain: DomainRef | None = None
+
+
+class SystemRef(msgspec.Struct, frozen=True):
+    """The whole platform; administrators get their own domain for it, others nothing."""
+
+
+class UnscopedRef(msgspec.Struct, frozen=True):
+    """Explicitly no scope."""
+
+
+ScopeRef = ProjectRef | DomainRef | SystemRef | UnscopedRef | None
+"""What a token shall be for, as asked; None leaves it to us."""

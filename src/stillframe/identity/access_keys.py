@@ -1,0 +1,156 @@
+"""Access keys: pairs of a public name (AK) and a secret (SK) that sign requests and open buckets.
+
+Secrets have to be known to check a signature, so they are kept, but only encrypted with a key which is not in the
+database.
+"""
+
+import hashlib
+import secrets
+import string
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from stillframe.db import Transaction
+from stillframe.errors import LimitExceededError, UnauthenticatedError
+from stillframe.identity import rows
+from stillframe.identity.model import AccessKey, AccessKeyKind, Caller
+from stillframe.identity.rows import KeyRow
+from stillframe.identity.tokens import TokenKeys
+from stillframe.kit.clock import utcnow
+from stillframe.kit.ids import new_secret
+
+MAX_KEYS_PER_USER = 2
+
+_ACCESS_LETTERS = string.ascii_uppercase + string.digits
+_SECRET_LETTERS = string.ascii_letters + string.digits
+
+
+class KeyPair(NamedTuple):
+    access: str
+    secret: str
+
+
+class NewKey(NamedTuple):
+    """A key that was just made: the only time a user gets to see the secret."""
+
+    key: AccessKey
+    secret: str
+
+
+class TemporaryKey(NamedTuple):
+    access: str
+    secret: str
+    security_token: str
+    """Has to come with every request as X-Security-Token."""
+    expires_at: datetime
+
+
+class BucketAccount(NamedTuple):
+    """What an access key opens at the object store."""
+
+    access: str
+    secret: str
+    project_id: str
+
+
+def _new_pair() -> KeyPair:
+    access = "".join(secrets.choice(_ACCESS_LETTERS) for _ in range(20))
+    return KeyPair(access, "".join(secrets.choice(_SECRET_LETTERS) for _ in range(40)))
+
+
+def reveal_secret(keys: TokenKeys, row: KeyRow) -> str:
+    """Raises: UnauthenticatedError when the key file is not the one the secret was encrypted with."""
+    plain = keys.access_keys.decrypt(row.secret_encrypted)
+    if plain is None:
+        raise UnauthenticatedError(cause=f"the secret of {row.key.access} cannot be decrypted: wrong key file")
+    return plain.decode()
+
+
+async def create_access_key(tx: Transaction, keys: TokenKeys, user_id: str, description: str = "") -> NewKey:
+    """Raises: LimitExceededError when the user has two already."""
+    await rows.lock_user(tx, user_id)
+    if len(await rows.list_access_keys(tx, user_id, AccessKeyKind.PERMANENT)) >= MAX_KEYS_PER_USER:
+        raise LimitExceededError("akSkNumExceed")
+    pair = _new_pair()
+    key = await _store(tx, keys, pair, AccessKeyKind.PERMANENT, user_id=user_id, description=description)
+    return NewKey(key, pair.secret)
+
+
+async def create_temporary_key(tx: Transaction, keys: TokenKeys, caller: Caller, lifetime: timedelta) -> TemporaryKey:
+    """For the caller's project; never outlives the token it was asked with."""
+    now = utcnow()
+    await rows.delete_temporary_keys(tx, before=now)
+    pair, security_token = _new_pair(), new_secret(96)
+    expires_at = min(now + lifetime, caller.expires_at)
+    await _store(
+        tx,
+        keys,
+        pair,
+        AccessKeyKind.TEMPORARY,
+        user_id=caller.user_id,
+        project_id=caller.project_id,
+        expires_at=expires_at,
+        security_token=security_token,
+    )
+    return TemporaryKey(*pair, security_token, expires_at)
+
+
+async def service_access_key(tx: Transaction, keys: TokenKeys, project_id: str) -> BucketAccount:
+    """The image service's own key to the project's buckets, made when asked for the first time.
+
+    Raises: NotFoundError when there is no such project.
+    """
+    await rows.lock_project(tx, project_id)
+    found = await rows.find_service_key(tx, project_id)
+    if found is not None:
+        return BucketAccount(found.key.access, reveal_secret(keys, found), project_id)
+    pair = _new_pair()
+    await _store(tx, keys, pair, AccessKeyKind.SERVICE, project_id=project_id)
+    return BucketAccount(*pair, project_id)
+
+
+async def lookup_access_key(tx: Transaction, keys: TokenKeys, access: str) -> BucketAccount | None:
+    """None for a key that opens nothing (any more): unknown, disabled, over, or its user or project disabled."""
+    found = await rows.find_key_and_project(tx, access)
+    if found is None:
+        return None
+    row, project_id, enabled = found
+    if project_id is None or not enabled or not is_live(row.key, utcnow()):
+        return None
+    return BucketAccount(access, reveal_secret(keys, row), project_id)
+
+
+def is_live(key: AccessKey, now: datetime) -> bool:
+    return key.enabled and (key.expires_at is None or now < key.expires_at)
+
+
+def hash_security_token(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+async def _store(
+    tx: Transaction,
+    keys: TokenKeys,
+    pair: KeyPair,
+    kind: AccessKeyKind,
+    *,
+    user_id: str | None = None,
+    project_id: str | None = None,
+    description: str = "",
+    expires_at: datetime | None = None,
+    security_token: str | None = None,
+) -> AccessKey:
+    key = AccessKey(
+        access=pair.access,
+        kind=kind,
+        user_id=user_id,
+        project_id=project_id,
+        enabled=True,
+        description=description,
+        created_at=utcnow(),
+        expires_at=expires_at,
+    )
+    encrypted = keys.access_keys.encrypt(pair.secret.encode())
+    token_hash = hash_security_token(security_token) if security_token else None
+    await rows.insert_access_key(tx, KeyRow(key, encrypted, token_hash))
+    return key
