@@ -4,7 +4,10 @@ NotFoundError
 ├── ImageNotFoundError
 └── MemberNotFoundError, TagNotFoundError
 ForbiddenError
-├── ImageProtectedError, PublishingForbiddenError, OwnerChangeForbiddenError, FormatChangeForbiddenError
+├── ImageProtectedError, PublicImageDeletionError
+├── NotImageOwnerError (of stillframe.errors)
+│   └── ForeignImageDeletionError
+├── PublishingForbiddenError, OwnerChangeForbiddenError, FormatChangeForbiddenError
 ├── SharingForbiddenError, MemberAnswerForbiddenError, ReservedNameError
 └── ImageDeactivatedError, ActivationForbiddenError
 ConflictError
@@ -29,6 +32,7 @@ from stillframe.errors import (
     InvalidInputError,
     LimitExceededError,
     NotFoundError,
+    NotImageOwnerError,
     UnavailableError,
 )
 
@@ -54,7 +58,17 @@ class TagNotFoundError(NotFoundError):
 
 class ImageProtectedError(ForbiddenError):
     code = "image_protected"
-    default_message = "The image is protected and cannot be deleted."
+    default_message = "The image in the request is protected."
+
+
+class PublicImageDeletionError(ForbiddenError):
+    code = "public_image_deletion"
+    default_message = "The public image cannot be deleted."
+
+
+class ForeignImageDeletionError(NotImageOwnerError):
+    code = "foreign_image_deletion"
+    default_message = "The image can only be deleted by the owner."
 
 
 class PublishingForbiddenError(ForbiddenError):
@@ -109,7 +123,7 @@ class MemberExistsError(ConflictError):
 
 class ImageBusyError(ConflictError):
     code = "image_busy"
-    default_message = "A job of the image has not finished yet."
+    default_message = "The image being created cannot be deleted."
 
 
 class UploadConflictError(ConflictError):

@@ -29,6 +29,7 @@ from stillframe.images.rows import (
 _FIELD_OF_SORT = {key: "size_bytes" if key is SortKey.SIZE else key.value for key in SortKey}
 _COLUMN_OF_OS = {f"os.{field}": f"os_{field.removeprefix('os_')}" for field in OsInfo.__struct_fields__}
 _SECOND = timedelta(seconds=1)
+_MOMENT = timedelta(microseconds=1)
 
 Columns = dict[str, sa.ColumnElement[Any]]
 Clauses = list[sa.ColumnElement[bool]]
@@ -40,7 +41,7 @@ def _column(field: str) -> sa.ColumnElement[Any]:
 
 async def list_images(tx: Transaction, project_id: str, query: ImageQuery, after: Image | None) -> list[Image]:
     """At most `query.limit` images in order; `after` is the image of the marker."""
-    if query.limit == 0 or not all(query.any_of.values()):
+    if query.limit == 0 or not query.scopes or not all(query.any_of.values()):
         return []
     return [image_from_row(row) for row in await tx.all(page_statement(project_id, query, after))]
 
@@ -153,20 +154,21 @@ def _has_property(name: str, value: str) -> sa.ColumnElement[bool]:
 
 def _compare(condition: Condition) -> sa.ColumnElement[bool]:
     column, value = images.c[condition.field], condition.value
-    one = _SECOND if isinstance(value, datetime) else 1
+    # A time stands for the second it begins, as the wire shows it; the rows are finer.
+    last = value + _SECOND - _MOMENT if isinstance(value, datetime) else value
     match condition.comparison:
+        case Comparison.GT:
+            return column > last
         case Comparison.GTE:
             return column >= value
         case Comparison.LT:
             return column < value
-        case Comparison.GT:
-            return column >= value + one  # type: ignore[operator]
         case Comparison.LTE:
-            return column < value + one  # type: ignore[operator]
+            return column <= last
         case Comparison.EQ:
-            return sa.and_(column >= value, column < value + one)  # type: ignore[operator]
+            return column.between(value, last)
         case Comparison.NEQ:
-            return sa.or_(column < value, column >= value + one)  # type: ignore[operator]
+            return sa.not_(column.between(value, last))
 
 
 def _beyond(after: Image, order: list[tuple[str, bool]], columns: Columns) -> sa.ColumnElement[bool]:

@@ -42,6 +42,9 @@ class Sort(msgspec.Struct, frozen=True):
     descending: bool
 
 
+DEFAULT_SORTS = (Sort(SortKey.CREATED_AT, descending=True),)
+
+
 class Comparison(enum.StrEnum):
     GT = "gt"
     GTE = "gte"
@@ -64,7 +67,7 @@ class ImageQuery(msgspec.Struct, frozen=True, kw_only=True):
 
     limit: int
     marker: str | None = None
-    sorts: tuple[Sort, ...] = (Sort(SortKey.CREATED_AT, descending=True),)
+    sorts: tuple[Sort, ...] = DEFAULT_SORTS
     scopes: frozenset[Scope] = DEFAULT_SCOPES
     member_status: MemberStatus | None = MemberStatus.ACCEPTED
     """Of images shared by others; None takes any."""

@@ -10,6 +10,7 @@ from stillframe.identity.model import Caller
 from stillframe.images import listing, quota, rows
 from stillframe.images.errors import (
     ActivationForbiddenError,
+    ForeignImageDeletionError,
     FormatChangeForbiddenError,
     ImageBusyError,
     ImageIdTakenError,
@@ -17,6 +18,7 @@ from stillframe.images.errors import (
     ImageNotFoundError,
     ImageProtectedError,
     OwnerChangeForbiddenError,
+    PublicImageDeletionError,
     PublishingForbiddenError,
     TagNotFoundError,
     TooManyError,
@@ -30,7 +32,7 @@ from stillframe.images.model import (
     Visibility,
 )
 from stillframe.images.queries import ImageQuery, Scope
-from stillframe.images.visibility import is_visible_without_asking, require_may_change
+from stillframe.images.visibility import is_owner, is_visible_without_asking, require_may_change
 from stillframe.jobs import service as jobs
 from stillframe.kit.clock import utcnow
 from stillframe.kit.ids import is_uuid, new_uuid
@@ -43,8 +45,9 @@ JOBS_THAT_KEEP_AN_IMAGE = ("image_export", "image_import")
 async def get_visible_image(tx: Transaction, caller: Caller, image_id: str, *, lock: bool = False) -> Image:
     """`image_id` may be any text. `lock` keeps the image unchanged until the transaction ends.
 
-    Raises: ImageNotFoundError, also for an image the caller may not see.
+    Raises: ImageNotFoundError, also for an image the caller may not see; ForbiddenError for a caller without a project.
     """
+    caller.require_project()
     image = await rows.get_image(tx, image_id, lock=lock) if is_uuid(image_id) else None
     if image is None or not await _is_visible(tx, caller, image):
         raise ImageNotFoundError.of(image_id)
@@ -57,6 +60,19 @@ async def _is_visible(tx: Transaction, caller: Caller, image: Image) -> bool:
     if image.visibility is not Visibility.SHARED or caller.project_id is None:
         return False
     return await rows.get_member(tx, image.id, caller.project_id) is not None
+
+
+async def get_image(tx: Transaction, image_id: str) -> Image:
+    """For jobs, which act for nobody. Raises: ImageNotFoundError."""
+    image = await rows.get_image(tx, image_id)
+    if image is None:
+        raise ImageNotFoundError.of(image_id)
+    return image
+
+
+async def is_registered(tx: Transaction, image_id: str) -> bool:
+    """Whether there is or was an image with that id."""
+    return await rows.is_image_id_taken(tx, image_id)
 
 
 async def get_own_image(tx: Transaction, caller: Caller, image_id: str) -> Image:
@@ -168,17 +184,27 @@ def _require_sane_counts(image: Image) -> None:
 async def delete_image(tx: Transaction, caller: Caller, image_id: str) -> None:
     """Leaves a tombstone; the data goes when nobody uses it any more.
 
-    Raises: ImageNotFoundError, NotImageOwnerError, ImageProtectedError, ImageBusyError.
+    Raises: ImageNotFoundError, PublicImageDeletionError, ForeignImageDeletionError, ImageProtectedError,
+    ImageBusyError.
     """
-    image = await get_own_image(tx, caller, image_id)
-    if image.protected:
-        raise ImageProtectedError(f"Image {image.id} is protected and cannot be deleted.")
-    if _is_being_made(image) or await jobs.has_live_job(tx, image.id, *JOBS_THAT_KEEP_AN_IMAGE):
-        raise ImageBusyError(f"Image {image.id} is in use by a job that has not finished.")
+    caller.require_writer()
+    image = await get_visible_image(tx, caller, image_id, lock=True)
+    _require_may_delete(caller, image)
+    if _is_being_made(image):
+        raise ImageBusyError
+    if await jobs.has_live_job(tx, image.id, *JOBS_THAT_KEEP_AN_IMAGE):
+        raise ImageBusyError("The image is in use by a job that has not finished.")
     now = utcnow()
     buried = replace(image, status=ImageStatus.DELETED, layer_id=None, updated_at=now, deleted_at=now)
     await rows.bury_image(tx, buried)
     await layers.release(tx, image.layer_id)
+
+
+def _require_may_delete(caller: Caller, image: Image) -> None:
+    if not is_owner(caller, image) and not caller.is_platform_admin:
+        raise PublicImageDeletionError if image.visibility is Visibility.PUBLIC else ForeignImageDeletionError
+    if image.protected:
+        raise ImageProtectedError
 
 
 def _is_being_made(image: Image) -> bool:

@@ -1,0 +1,25 @@
+"""The door of Glance v2, with the attributes IMS adds to an image. Shares its listener with IMS.
+
+Source: OpenStack Image API v2 reference; Open Telekom Cloud, IMS API reference, "Native OpenStack APIs".
+"""
+
+from litestar import Router
+
+from stillframe.api.image_v2 import discovery, info, routes
+from stillframe.api.image_v2.discovery import OPEN_REQUESTS
+from stillframe.api.image_v2.errors import exception_handlers
+from stillframe.api.image_v2.not_offered import not_offered
+
+MAX_BODY_BYTES = 4 * 1024 * 1024
+"""Of descriptions and patches; 128 properties of 16 thousand letters each fit."""
+
+handlers = [
+    *discovery.handlers,
+    Router(
+        path="/",
+        route_handlers=[*routes.handlers, *info.handlers, *not_offered],
+        request_max_body_size=MAX_BODY_BYTES,
+    ),
+]
+
+__all__ = ["OPEN_REQUESTS", "exception_handlers", "handlers"]

@@ -1,0 +1,39 @@
+"""Version documents, which clients read without a token before anything else.
+
+The image API has no microversions: a number only says which features are there, and every one is served below /v2.
+"""
+
+from typing import Any
+
+from litestar import Request, get
+
+_SUPPORTED = ("v2.15", "v2.9", "v2.7", "v2.6", "v2.5", "v2.4", "v2.3", "v2.2", "v2.1", "v2.0")
+
+OPEN_REQUESTS = frozenset(
+    ("GET", path) for path in ("/", "/versions", "/versions/", "/v2", "/v2/", "/v1", "/v1/", "/v1.1", "/v1.1/")
+)
+
+
+def base_url(request: Request[Any, Any, Any]) -> str:
+    """As the client spelled it, for it follows the links it is given."""
+    host = request.headers.get("host") or ":".join(str(part) for part in request.scope["server"] or ("localhost",))
+    return f"{request.scope['scheme']}://{host}"
+
+
+def _versions(request: Request[Any, Any, Any]) -> dict[str, Any]:
+    links = [{"rel": "self", "href": f"{base_url(request)}/v2/"}]
+    statuses = {"v2.17": "CURRENT"} | dict.fromkeys(_SUPPORTED, "SUPPORTED")
+    return {"versions": [{"id": name, "status": status, "links": links} for name, status in statuses.items()]}
+
+
+@get(["/", "/v2", "/v1", "/v1.1"], status_code=300)
+async def choose_version(request: Request[Any, Any, Any]) -> dict[str, Any]:
+    return _versions(request)
+
+
+@get("/versions")
+async def list_versions(request: Request[Any, Any, Any]) -> dict[str, Any]:
+    return _versions(request)
+
+
+handlers = [choose_version, list_versions]

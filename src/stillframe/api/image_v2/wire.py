@@ -1,0 +1,174 @@
+"""Images, members and their bodies exactly as on the wire of Glance v2, with the attributes IMS adds."""
+
+from typing import Any
+
+import msgspec
+
+from stillframe.api.image_v2.attributes import ATTRIBUTES, GETTERS, with_attribute
+from stillframe.api.image_v2.kinds import checked_text
+from stillframe.config import Settings
+from stillframe.errors import InvalidInputError
+from stillframe.identity.model import Caller
+from stillframe.images.model import Image, Member, MemberStatus, Visibility
+from stillframe.kit.clock import iso_seconds_z
+from stillframe.kit.ids import is_uuid
+
+_BOOLEANS = frozenset({"__system_support_market", "__whole_image"})
+"""The only properties of IMS that are JSON booleans; all others are the strings "true" and "false"."""
+
+_PLAIN_WRITERS = tuple((one.name, GETTERS[one.name], one.kind.write) for one in ATTRIBUTES if not one.omit_empty)
+_OPTIONAL_WRITERS = tuple((one.name, GETTERS[one.name], one.kind.write) for one in ATTRIBUTES if one.omit_empty)
+
+
+def image_to_wire(image: Image, caller: Caller, settings: Settings) -> dict[str, Any]:
+    """One flat object, as `caller` sees it; the same at both doors."""
+    wire: dict[str, Any] = dict(image.properties)
+    wire |= {name: wire[name] == "true" for name in _BOOLEANS & wire.keys()}
+    wire |= {name: write(get(image)) for name, get, write in _PLAIN_WRITERS}
+    wire |= {name: write(value) for name, get, write in _OPTIONAL_WRITERS if (value := get(image))}
+    if image.origin and settings.image_format_label:
+        wire["disk_format"] = settings.image_format_label
+    if image.deleted_at is not None:
+        wire |= {"deleted": True, "deleted_at": iso_seconds_z(image.deleted_at)}
+    return wire | {
+        "tags": list(image.tags),
+        "os_hash_algo": "sha512" if image.os_hash_value else None,
+        "self": f"/v2/images/{image.id}",
+        "file": f"/v2/images/{image.id}/file",
+        "schema": "/v2/schemas/image",
+        "__imagetype": _image_type(image, caller),
+        "__image_size": str(image.size_bytes or 0),
+        "__image_source_type": "uds",
+        "__lazyloading": "true" if image.is_lazy else "false",
+    }
+
+
+def _image_type(image: Image, caller: Caller) -> str:
+    """`shared` is what a member sees; to its owner a shared image stays private."""
+    if image.visibility is Visibility.PUBLIC:
+        return "gold"
+    return "private" if image.project_id == caller.project_id else "shared"
+
+
+def member_to_wire(member: Member) -> dict[str, Any]:
+    return {
+        "member_id": member.project_id,
+        "image_id": member.image_id,
+        "status": str(member.status),
+        "created_at": iso_seconds_z(member.created_at),
+        "updated_at": iso_seconds_z(member.updated_at),
+        "schema": "/v2/schemas/member",
+    }
+
+
+def decode_json(body: bytes) -> Any:
+    """Raises: InvalidInputError for anything that is no JSON."""
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        raise InvalidInputError("Malformed JSON in request body.") from None
+
+
+def decode_object(body: bytes) -> dict[str, Any]:
+    decoded = decode_json(body)
+    if not isinstance(decoded, dict):
+        raise InvalidInputError("The request body must be a JSON object.")
+    return decoded
+
+
+def described_image(blank: Image, body: dict[str, Any], settings: Settings) -> Image:
+    """What POST /v2/images asks for.
+
+    A container format that is not mentioned is `bare`, as on Open Telekom Cloud; a disk format that is not mentioned
+    stays unknown, for the label `zvhd2` of that cloud would be untrue here.
+
+    Raises: as `with_attribute`.
+    """
+    image = msgspec.structs.replace(blank, container_format="bare", disk_format=settings.image_format_label or None)
+    if body.get("id") is not None:
+        image = msgspec.structs.replace(image, id=_checked_id(body["id"]))
+    for name, value in body.items():
+        if name != "id" and not (name == "owner" and value is None):
+            image = with_attribute(image, name, value)
+    return image
+
+
+def _checked_id(value: Any) -> str:
+    if not isinstance(value, str) or not is_uuid(value):
+        raise InvalidInputError("'id' must be a UUID in lower case with dashes.", field="id")
+    return value
+
+
+def new_member_id(body: bytes) -> str:
+    """Of POST .../members {"member": project}."""
+    member_id = checked_text("member", decode_object(body).get("member"))
+    if not member_id:
+        raise InvalidInputError("'member' must not be empty.", field="member")
+    return member_id
+
+
+def member_status(body: bytes) -> MemberStatus:
+    """Of PUT .../members/{id} {"status": ...}."""
+    status = decode_object(body).get("status")
+    if status not in set(MemberStatus):
+        raise InvalidInputError("'status' must be accepted, rejected or pending.", field="status")
+    return MemberStatus(status)
+
+
+def image_schema() -> dict[str, Any]:
+    """The JSON schema clients read before they create or update: base properties, and any other as a string."""
+    properties = {
+        one.name: {**one.kind.schema, **({"readOnly": True} if one.read_only else {}), "is_base": one.is_base}
+        for one in ATTRIBUTES
+    }
+    text, flag = {"type": "string"}, {"is_base": True}
+    properties["tags"] = {"type": "array", "items": {"type": "string", "maxLength": 255}, **flag}
+    properties["os_hash_algo"] = {"type": ["null", "string"], "readOnly": True, **flag}
+    for name in ("self", "file", "schema"):
+        properties[name] = {**text, "readOnly": True, **flag}
+    for name in ("__imagetype", "__image_size", "__image_source_type", "__lazyloading"):
+        properties[name] = {**text, "readOnly": True, "is_base": False}
+    return {
+        "name": "image",
+        "properties": properties,
+        "additionalProperties": {"type": "string"},
+        "links": [
+            {"rel": "self", "href": "{self}"},
+            {"rel": "enclosure", "href": "{file}"},
+            {"rel": "describedby", "href": "{schema}"},
+        ],
+    }
+
+
+def images_schema() -> dict[str, Any]:
+    return _list_schema("images", image_schema()) | {
+        "links": [
+            {"rel": "first", "href": "{first}"},
+            {"rel": "next", "href": "{next}"},
+            {"rel": "describedby", "href": "{schema}"},
+        ]
+    }
+
+
+def member_schema() -> dict[str, Any]:
+    text = {"type": "string"}
+    statuses = {"type": "string", "enum": [status.value for status in MemberStatus]}
+    names = ("member_id", "image_id", "created_at", "updated_at", "schema")
+    return {"name": "member", "properties": {**dict.fromkeys(names, text), "status": statuses}}
+
+
+def members_schema() -> dict[str, Any]:
+    return _list_schema("members", member_schema())
+
+
+def _list_schema(name: str, items: dict[str, Any]) -> dict[str, Any]:
+    text = {"type": "string"}
+    return {
+        "name": name,
+        "properties": {
+            name: {"type": "array", "items": items},
+            "schema": text,
+            "first": text,
+            "next": text,
+        },
+    }
