@@ -17,10 +17,8 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from stillframe.api import compute_v2, console, identity_v3, image_v2, ims, network_v2, volume_v3
 from stillframe.api.auth import AuthMiddleware
-from stillframe.config import Settings
 from stillframe.db import Database, Transaction
 from stillframe.identity.model import Caller
-from stillframe.identity.tokens import TokenKeys
 from stillframe.jobs.resources import Resources
 
 log = structlog.get_logger("stillframe.http")
@@ -51,13 +49,13 @@ async def provide_caller(request: Anyrequest) -> Caller:
     return caller
 
 
-def build_services(resources: Resources, token_keys: TokenKeys) -> dict[str, ASGIApp]:
+def build_services(resources: Resources) -> dict[str, ASGIApp]:
     """The ASGI application of every service, by its name in `config.PORTS`."""
-    return {name: _service(name, packages, resources, token_keys) for name, packages in DOORS.items()}
+    return {name: _service(name, packages, resources) for name, packages in DOORS.items()}
 
 
-def _service(name: str, packages: tuple[Any, ...], resources: Resources, token_keys: TokenKeys) -> ASGIApp:
-    settings, database = resources.settings, resources.database
+def _service(name: str, packages: tuple[Any, ...], resources: Resources) -> ASGIApp:
+    settings, database, token_keys = resources.settings, resources.database, resources.token_keys
     app = Litestar(
         route_handlers=[handler for package in packages for handler in package.handlers],
         exception_handlers=packages[0].exception_handlers,
@@ -145,6 +143,5 @@ async def _answer_lifespan(receive: Receive, send: Send) -> None:
             return
 
 
-def build_app(settings: Settings, resources: Resources, token_keys: TokenKeys) -> ByPort:
-    services = build_services(resources, token_keys)
-    return ByPort({settings.port(name): app for name, app in services.items()})
+def build_app(resources: Resources) -> ByPort:
+    return ByPort({resources.settings.port(name): app for name, app in build_services(resources).items()})

@@ -1,7 +1,7 @@
 """Writes docs/coverage.md: every documented operation of every door, and whether it is there.
 
-The table is read off the routes themselves, where an operation that is not there yet is a route that answers 501; so the
-table cannot promise what the service does not do.
+The table is read off the routes themselves, where an operation that is not there yet is a route that answers 501; so
+the table cannot promise what the service does not do.
 
 Usage: python -m stillframe.coverage > docs/coverage.md
 """

@@ -1,7 +1,7 @@
 """Capturing a stopped server's system disk: the request's part (rows only) and the job's two steps.
 
-The job copies no byte. The disk's top layer is sealed and becomes the image; the server gets a new, empty layer above it.
-All that changes hands does so in one transaction, so after a crash there is either the old state or the new one.
+The job copies no byte. The disk's top layer is sealed and becomes the image; the server gets a new, empty layer above
+it. All that changes hands does so in one transaction, so after a crash there is either the old state or the new one.
 """
 
 import msgspec

@@ -1,7 +1,7 @@
 """Consolidation: flattening a captured image into one compressed file of its own, after the capture has succeeded.
 
 The image is bootable all the while. When the file and its digests are complete, the image is pointed at it in one
-transaction; layers above the old one move over when their disk is not in use, and the old layer goes with its last user.
+transaction; layers above the old one move over when their disk is not in use, and the old one goes with its last user.
 """
 
 from stillframe.blobs.digests import file_digests
@@ -63,9 +63,7 @@ async def _digest(resources: Resources, job: Job) -> None:
     async with ProgressReporter(resources.database, job.id, "digesting"):
         digests = await file_digests(path)
     async with resources.database.writing() as tx:
-        await layers.seal(
-            tx, blob.id, stored_bytes=digests.size_bytes, md5=digests.md5, sha512=digests.sha512
-        )
+        await layers.seal(tx, blob.id, stored_bytes=digests.size_bytes, md5=digests.md5, sha512=digests.sha512)
 
 
 async def _swap(resources: Resources, job: Job) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from types import TracebackType
+from typing import Self
 
 from stillframe.db import Database
 from stillframe.jobs import service
@@ -23,7 +24,7 @@ class ProgressReporter:
     def update(self, done_bytes: int, total_bytes: int) -> None:
         self._seen = (done_bytes, total_bytes)
 
-    async def __aenter__(self) -> "ProgressReporter":
+    async def __aenter__(self) -> Self:
         await self._write()
         self._task = asyncio.create_task(self._write_often())
         return self

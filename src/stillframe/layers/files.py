@@ -78,9 +78,7 @@ async def _move_children(resources: Resources) -> None:
         async with resources.database.reading() as tx:
             target = await service.get_layer(tx, target_id)
         try:
-            await img.rebase_metadata(
-                service.link(resources.layout, child), service.link(resources.layout, target)
-            )
+            await img.rebase_metadata(service.link(resources.layout, child), service.link(resources.layout, target))
         except ToolFailedError as error:
             # QEMU holds a lock on the file while its machine runs; the next sweep after it has stopped gets through.
             log.debug("layers.move_postponed", layer=child.id, cause=str(error.cause))

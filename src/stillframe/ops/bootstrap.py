@@ -9,7 +9,6 @@ import secrets
 import shutil
 from pathlib import Path
 
-import platformdirs
 import structlog
 import yaml
 
@@ -18,10 +17,8 @@ from stillframe.blobs.layout import DataLayout
 from stillframe.config import Settings
 from stillframe.db.migrations import migrate
 from stillframe.flavors import service as flavors
-from stillframe.guest import PUBLIC_IMAGE, public_image
-from stillframe.identity import service as identity
-from stillframe.identity.service import FirstAccount
-from stillframe.identity.tokens import TokenKeys
+from stillframe.guest import PUBLIC_IMAGE, default_cache_dir, public_image
+from stillframe.identity.accounts import FirstAccount, bootstrap_accounts
 from stillframe.images import service as images
 from stillframe.jobs.resources import Resources
 from stillframe.kit.ids import derived_uuid
@@ -32,14 +29,14 @@ from stillframe.qemu import img
 log = structlog.get_logger("stillframe.bootstrap")
 
 
-async def bootstrap(resources: Resources, keys: TokenKeys) -> None:
+async def bootstrap(resources: Resources) -> None:
     settings, layout = resources.settings, resources.layout
     await migrate(settings.db_url)
     async with resources.database.writing() as tx:
         await flavors.bootstrap_flavors(tx)
-        accounts = await identity.bootstrap_accounts(
+        accounts = await bootstrap_accounts(
             tx,
-            keys,
+            resources.token_keys,
             region=settings.region,
             admin_password=secrets.token_urlsafe(18),
             user_password=secrets.token_urlsafe(18),
@@ -107,7 +104,7 @@ def _write_private(path: Path, text: str) -> None:
 
 async def _register_public_image(resources: Resources) -> None:
     """The tiny Linux, stored like any other image and visible to every project."""
-    source = await asyncio.to_thread(public_image, platformdirs.user_cache_path("stillframe"))
+    source = await asyncio.to_thread(public_image, default_cache_dir())
     image_id = derived_uuid("public-image", source.name)
     layer_id = derived_uuid("public-layer", source.name)
     async with resources.database.writing() as tx:

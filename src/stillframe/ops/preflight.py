@@ -35,7 +35,8 @@ def prepare_data_dir(settings: Settings) -> DataLayout:
     free = shutil.disk_usage(layout.root).free
     if free < MIN_FREE_BYTES:
         raise UnavailableError(
-            f"The disk of {layout.root} is full: {free // 1024**2} MiB are free, {MIN_FREE_BYTES // 1024**2} are needed."
+            f"The disk of {layout.root} is full: {free // 1024**2} MiB are free, "
+            f"{MIN_FREE_BYTES // 1024**2} are needed."
         )
     return layout
 

@@ -12,9 +12,9 @@ import uvicorn
 from stillframe.app import build_app
 from stillframe.blobs.layout import DataLayout
 from stillframe.config import PORTS, Settings
-from stillframe.db import Database, open_database
+from stillframe.db import open_database
 from stillframe.errors import UnavailableError
-from stillframe.identity import service as identity
+from stillframe.identity.access_keys import lookup_access_key
 from stillframe.identity.tokens import TokenKeys
 from stillframe.jobs.resources import Resources
 from stillframe.ops.bootstrap import bootstrap
@@ -55,12 +55,11 @@ def open_sockets(settings: Settings) -> list[socket.socket]:
 
 async def _serve(settings: Settings, layout: DataLayout, sockets: list[socket.socket]) -> None:
     database = open_database(settings.db_url, waker(layout.socket("worker")))
-    resources = Resources(settings=settings, layout=layout, database=database)
-    keys = TokenKeys.open(layout)
-    await bootstrap(resources, keys)
+    resources = Resources(settings=settings, layout=layout, database=database, token_keys=TokenKeys.open(layout))
+    await bootstrap(resources)
     server = uvicorn.Server(
         uvicorn.Config(
-            build_app(settings, resources, keys),
+            build_app(resources),
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -70,22 +69,22 @@ async def _serve(settings: Settings, layout: DataLayout, sockets: list[socket.so
             timeout_graceful_shutdown=5,
         )
     )
-    async with _obs_auth(layout, database, keys):
+    async with _obs_auth(resources):
         log.info("serve.ready", pid=os.getpid())
         await server.serve(sockets=sockets)
     await database.close()
 
 
 @contextlib.asynccontextmanager
-async def _obs_auth(layout: DataLayout, database: Database, keys: TokenKeys) -> AsyncIterator[None]:
+async def _obs_auth(resources: Resources) -> AsyncIterator[None]:
     """Answers the S3 endpoint's question whose key a request was signed with."""
 
     async def look_up(access_key: str) -> ObsAccount | None:
-        async with database.reading() as tx:
-            account = await identity.lookup_access_key(tx, keys, access_key)
+        async with resources.database.reading() as tx:
+            account = await lookup_access_key(tx, resources.token_keys, access_key)
         return ObsAccount(secret=account.secret, project_id=account.project_id) if account else None
 
-    server = ObsAuthServer(layout.obs_auth_socket, look_up)
+    server = ObsAuthServer(resources.layout.obs_auth_socket, look_up)
     await server.start()
     try:
         yield

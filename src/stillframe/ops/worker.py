@@ -13,6 +13,7 @@ from stillframe.blobs.layout import DataLayout
 from stillframe.config import Settings
 from stillframe.db import open_database
 from stillframe.errors import StillframeError
+from stillframe.identity.tokens import TokenKeys
 from stillframe.images import capture, consolidation
 from stillframe.jobs import service as jobs
 from stillframe.jobs.engine import JobEngine
@@ -65,7 +66,7 @@ async def _serve(settings: Settings, layout: DataLayout) -> None:
 
     sweep_soon = asyncio.Event()
     database = open_database(settings.db_url, wake)
-    resources = Resources(settings=settings, layout=layout, database=database)
+    resources = Resources(settings=settings, layout=layout, database=database, token_keys=TokenKeys.open(layout))
     engine = JobEngine(resources, recipe_book())
     watch = MachineWatch(resources)
     await watch.find_machines()

@@ -1,8 +1,7 @@
 """The object store as one project sees it: with a key of its own, so that it reaches its own buckets and no others."""
 
 from stillframe.blobs.object_store import ObjectStore, ObjectStoreSettings
-from stillframe.db import Transaction
-from stillframe.identity import service as identity
+from stillframe.identity.access_keys import service_access_key
 from stillframe.jobs.resources import Resources
 
 
@@ -13,14 +12,8 @@ async def store_of_project(resources: Resources, project_id: str) -> ObjectStore
         key, secret = settings.obs_access_key, settings.obs_secret_key
     else:
         async with resources.database.writing() as tx:
-            key, secret = await _project_key(tx, resources, project_id)
+            account = await service_access_key(tx, resources.token_keys, project_id)
+        key, secret = account.access, account.secret
     return ObjectStore(
-        ObjectStoreSettings(
-            endpoint=settings.url("obs"), region=settings.region, access_key=key, secret_key=secret
-        )
+        ObjectStoreSettings(endpoint=settings.url("obs"), region=settings.region, access_key=key, secret_key=secret)
     )
-
-
-async def _project_key(tx: Transaction, resources: Resources, project_id: str) -> tuple[str, str]:
-    account = await identity.service_access_key(tx, project_id)
-    return account.access, account.secret

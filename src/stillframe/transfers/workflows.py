@@ -111,4 +111,3 @@ RECIPE = Recipe(
     ),
     undo=_undo,
 )
-

@@ -47,7 +47,7 @@ async def create_image(request: AnyRequest, tx: Transaction, caller: Caller, set
 
 
 @post(["/v1/cloudimages/{image_id:str}/file", "/v2.1/cloudimages/{image_id:str}/file"], status_code=200)
-async def export_image(  # noqa: D103
+async def export_image(
     request: AnyRequest,
     image_id: str,
     caller: Caller,
