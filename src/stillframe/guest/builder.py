@@ -13,7 +13,6 @@ from stillframe.guest.kernel import Kernel, fetch_kernel, find_kernel
 
 _PARTS = Path(__file__).parent
 _BUILD_TIMEOUT_S = 300.0
-_SEARCH_PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
 
 _PACKAGES = {
     "busybox": "busybox-static",
@@ -62,7 +61,8 @@ def public_image(cache_dir: Path) -> Path:
 
 def missing_packages() -> list[str]:
     """The Debian packages the build needs and this machine lacks, without the kernel, which is fetched."""
-    missing = {package for program, package in _PACKAGES.items() if shutil.which(program, path=_SEARCH_PATH) is None}
+    path = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
+    missing = {package for program, package in _PACKAGES.items() if shutil.which(program, path=path) is None}
     if not _MBR.exists():
         missing.add("syslinux-common")
     return sorted(missing)
