@@ -6,9 +6,8 @@ from stillframe.db import Transaction
 from stillframe.errors import InvalidInputError, NotFoundError
 from stillframe.identity import rows
 from stillframe.identity.access_keys import create_access_key
-from stillframe.identity.model import ROLES, Domain, DomainRef, Project, Role, Scope, User
+from stillframe.identity.model import ROLES, Domain, DomainRef, Project, ProjectFilter, Role, Scope, User
 from stillframe.identity.passwords import hash_password
-from stillframe.identity.rows import ProjectFilter
 from stillframe.identity.tokens import TokenKeys
 from stillframe.kit.ids import new_hex_id
 

@@ -11,6 +11,7 @@ request, so nothing has to be remembered about tokens but those that were revoke
 
 import enum
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import msgspec
 
@@ -234,3 +235,32 @@ class UnscopedRef(msgspec.Struct, frozen=True):
 
 ScopeRef = ProjectRef | DomainRef | SystemRef | UnscopedRef | None
 """What a token shall be for, as asked; None leaves it to us."""
+
+
+class Page(NamedTuple):
+    """A cut of a list: at most `limit` entries after the first `offset`; all of them when `limit` is None."""
+
+    limit: int | None = None
+    offset: int = 0
+
+
+WHOLE_LIST = Page()
+
+
+class ProjectFilter(NamedTuple):
+    """What is None does not narrow the list."""
+
+    domain_id: str | None = None
+    name: str | None = None
+    enabled: bool | None = None
+    user_id: str | None = None
+    """Only projects on which this user has a role."""
+
+
+class UserFilter(NamedTuple):
+    """What is None does not narrow the list."""
+
+    domain_id: str | None = None
+    name: str | None = None
+    enabled: bool | None = None
+    id: str | None = None

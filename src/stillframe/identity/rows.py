@@ -9,7 +9,20 @@ from msgspec import structs
 
 from stillframe.db import Transaction
 from stillframe.errors import NotFoundError
-from stillframe.identity.model import AccessKey, AccessKeyKind, Domain, DomainRef, Project, Role, Scope, User
+from stillframe.identity.model import (
+    WHOLE_LIST,
+    AccessKey,
+    AccessKeyKind,
+    Domain,
+    DomainRef,
+    Page,
+    Project,
+    ProjectFilter,
+    Role,
+    Scope,
+    User,
+    UserFilter,
+)
 from stillframe.identity.tables import (
     access_keys,
     built,
@@ -22,16 +35,6 @@ from stillframe.identity.tables import (
     users,
 )
 from stillframe.kit.ids import new_hex_id
-
-
-class Page(NamedTuple):
-    """A cut of a list: at most `limit` entries after the first `offset`; all of them when `limit` is None."""
-
-    limit: int | None = None
-    offset: int = 0
-
-
-WHOLE_LIST = Page()
 
 
 def _keeps_nothing(*texts: str | None) -> bool:
@@ -80,16 +83,6 @@ async def list_domains_of_user(tx: Transaction, user_id: str, *, name: str | Non
 
 
 # --- projects --------------------------------------------------------------------------------------------------------
-
-
-class ProjectFilter(NamedTuple):
-    """What is None does not narrow the list."""
-
-    domain_id: str | None = None
-    name: str | None = None
-    enabled: bool | None = None
-    user_id: str | None = None
-    """Only projects on which this user has a role."""
 
 
 async def insert_project(tx: Transaction, project: Project) -> None:
@@ -159,18 +152,10 @@ async def get_user(tx: Transaction, user_id: str) -> User | None:
     return found[0] if found else None
 
 
-async def list_users(
-    tx: Transaction,
-    *,
-    domain_id: str | None = None,
-    user_id: str | None = None,
-    name: str | None = None,
-    enabled: bool | None = None,
-    page: Page = WHOLE_LIST,
-) -> list[User]:
-    if _keeps_nothing(domain_id, name):
+async def list_users(tx: Transaction, wanted: UserFilter, page: Page = WHOLE_LIST) -> list[User]:
+    if _keeps_nothing(wanted.domain_id, wanted.name):
         return []
-    matching = _equal(users, domain_id=domain_id, id=user_id, name=name, enabled=enabled)
+    matching = _equal(users, **wanted._asdict())
     found = await tx.all(
         sa.select(*columns(users, User))
         .where(*matching)

@@ -43,6 +43,7 @@ from stillframe.identity.model import (
     Caller,
     DomainRef,
     PasswordLogin,
+    ProjectFilter,
     ProjectRef,
     Scope,
     ScopeRef,
@@ -157,7 +158,7 @@ async def _project_scope(tx: Transaction, user: User, ref: ProjectRef) -> Scope:
             raise UnauthenticatedError
         return Scope(project_id=ref.id)
     domain = await rows.find_domain(tx, ref.domain or DomainRef(id=user.domain_id))
-    found = await rows.list_projects(tx, rows.ProjectFilter(domain_id=domain.id, name=ref.name)) if domain else []
+    found = await rows.list_projects(tx, ProjectFilter(domain_id=domain.id, name=ref.name)) if domain else []
     if not found or not ref.name:
         raise UnauthenticatedError
     return Scope(project_id=found[0].id)
