@@ -1,0 +1,9 @@
+"""The `stillframe` command. It speaks the public HTTP API only, so it drives any cloud that has it."""
+
+from collections.abc import Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    from stillframe.cli.app import run  # noqa: PLC0415 - importing the package must stay free
+
+    return run(argv)

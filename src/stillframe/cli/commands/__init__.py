@@ -1,0 +1,1 @@
+"""One module per noun. A command reads its arguments, makes a few calls, prints the result; it decides little else."""
