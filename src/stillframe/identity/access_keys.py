@@ -4,16 +4,26 @@ Secrets have to be known to check a signature, so they are kept, but only encryp
 database.
 """
 
+import contextlib
 import hashlib
 import secrets
 import string
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from msgspec import structs
+
 from stillframe.db import Transaction
-from stillframe.errors import LimitExceededError, UnauthenticatedError
+from stillframe.errors import (
+    ForbiddenError,
+    InvalidInputError,
+    LimitExceededError,
+    NotFoundError,
+    UnauthenticatedError,
+)
 from stillframe.identity import rows
-from stillframe.identity.model import AccessKey, AccessKeyKind, Caller
+from stillframe.identity.directory import show_user
+from stillframe.identity.model import PLATFORM_ADMIN, AccessKey, AccessKeyKind, Caller
 from stillframe.identity.rows import KeyRow
 from stillframe.identity.tokens import TokenKeys
 from stillframe.kit.clock import utcnow
@@ -154,3 +164,56 @@ async def _store(
     token_hash = hash_security_token(security_token) if security_token else None
     await rows.insert_access_key(tx, KeyRow(key, encrypted, token_hash))
     return key
+
+
+async def create_key_of_user(
+    tx: Transaction, keys: TokenKeys, caller: Caller, user_id: str, description: str
+) -> NewKey:
+    """Raises: ForbiddenError; NotFoundError; LimitExceededError; InvalidInputError for an unusable description."""
+    _check_description(description)
+    user = await show_user(tx, caller, user_id)
+    if user.id != caller.user_id and not caller.is_platform_admin and await rows.has_role(tx, user.id, PLATFORM_ADMIN):
+        # Whoever gets a user's key can do what the user can: no domain administrator becomes a platform's that way.
+        raise ForbiddenError
+    return await create_access_key(tx, keys, user.id, description)
+
+
+async def list_keys_of_user(tx: Transaction, caller: Caller, user_id: str) -> list[AccessKey]:
+    user = await show_user(tx, caller, user_id)
+    return [row.key for row in await rows.list_access_keys(tx, user.id, AccessKeyKind.PERMANENT)]
+
+
+async def show_key(tx: Transaction, caller: Caller, access: str) -> AccessKey:
+    """Raises: NotFoundError also for the keys of users the caller may not see."""
+    key = await rows.get_access_key(tx, access)
+    if key is not None and key.kind is AccessKeyKind.PERMANENT and key.user_id is not None:
+        with contextlib.suppress(ForbiddenError):
+            await show_user(tx, caller, key.user_id)
+            return key
+    raise NotFoundError(f"Could not find credential: {access}.")
+
+
+async def change_key(
+    tx: Transaction, caller: Caller, access: str, *, enabled: bool | None, description: str | None
+) -> AccessKey:
+    """What is None stays. Raises: NotFoundError; InvalidInputError."""
+    key = await show_key(tx, caller, access)
+    changed = structs.replace(
+        key,
+        enabled=key.enabled if enabled is None else enabled,
+        description=key.description if description is None else description,
+    )
+    _check_description(changed.description)
+    await rows.update_access_key(tx, access, enabled=changed.enabled, description=changed.description)
+    return changed
+
+
+async def delete_key(tx: Transaction, caller: Caller, access: str) -> None:
+    """Requests signed with it are refused from the commit on. Raises: NotFoundError."""
+    key = await show_key(tx, caller, access)
+    await rows.delete_access_key(tx, key.access)
+
+
+def _check_description(description: str) -> None:
+    if len(description) > 255 or "\0" in description:
+        raise InvalidInputError("Invalid input for field 'description'.", field="description")

@@ -27,7 +27,8 @@ ROLES: dict[str, str] = {
 }
 """Every role there is, and what it allows."""
 
-ADMIN_ROLES = frozenset({"admin", "te_admin"})
+PLATFORM_ADMIN = "admin"
+ADMIN_ROLES = frozenset({PLATFORM_ADMIN, "te_admin"})
 READER_ROLES = frozenset({"readonly"})
 
 
@@ -53,7 +54,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_platform_admin(self) -> bool:
-        return "admin" in self.roles
+        return PLATFORM_ADMIN in self.roles
 
     @property
     def is_reader_only(self) -> bool:

@@ -210,6 +210,12 @@ async def insert_role_assignment(tx: Transaction, user_id: str, role_id: str, sc
     )
 
 
+async def has_role(tx: Transaction, user_id: str, role_name: str) -> bool:
+    """Anywhere."""
+    held = sa.select(role_assignments.c.id).join(roles, roles.c.id == role_assignments.c.role_id)
+    return await tx.first(held.where(role_assignments.c.user_id == user_id, roles.c.name == role_name)) is not None
+
+
 async def delete_role_assignment(tx: Transaction, user_id: str, role_id: str, scope: Scope) -> None:
     await tx.execute(sa.delete(role_assignments).where(_assigned(user_id, role_id, scope)))
 
@@ -283,6 +289,8 @@ async def list_access_keys(tx: Transaction, user_id: str, kind: AccessKeyKind) -
 
 
 async def get_access_key(tx: Transaction, access: str) -> AccessKey | None:
+    if _keeps_nothing(access):
+        return None
     row = await tx.first(sa.select(*KEY_COLUMNS).where(access_keys.c.access == access))
     return key_row(row).key if row else None
 
