@@ -94,5 +94,10 @@ def stillframe(*arguments: str, timeout: float = 120.0, check: bool = False) -> 
     """Runs the command as a user would."""
     program = Path(sys.executable).with_name("stillframe")
     return subprocess.run(
-        [str(program), *arguments], capture_output=True, text=True, timeout=timeout, check=check, stdin=subprocess.DEVNULL
+        [str(program), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=check,
+        stdin=subprocess.DEVNULL,
     )

@@ -1,7 +1,9 @@
 """A running Stillframe, seen from outside: its directory, its endpoints and its accounts."""
 
+import base64
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -9,10 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import boto3
 import httpx
 import yaml
 
+from stillframe.blobs.layout import DataLayout
 from stillframe.config import PORTS
+
+MICROVERSION = {"OpenStack-API-Version": "compute 2.60"}
 
 
 @dataclass
@@ -20,6 +26,7 @@ class System:
     data_dir: Path
     port_offset: int
     settings: dict[str, object] = field(default_factory=dict)
+    tokens: dict[tuple[str, str], str] = field(default_factory=dict)
 
     @property
     def clouds_yaml(self) -> Path:
@@ -75,6 +82,13 @@ class System:
         return "\n".join(f"== {path.name}\n{path.read_text()[-4000:]}" for path in (self.data_dir / "logs").glob("*"))
 
     def token(self, cloud: str = "stillframe", **scope: Any) -> str:
+        """A token of the account; kept, since checking a password costs what it costs an attacker."""
+        kept = (cloud, json.dumps(scope))
+        if kept not in self.tokens:
+            self.tokens[kept] = self.new_token(cloud, **scope)
+        return self.tokens[kept]
+
+    def new_token(self, cloud: str = "stillframe", **scope: Any) -> str:
         auth = self.cloud(cloud)["auth"]
         user = {
             "name": auth["username"],
@@ -107,3 +121,108 @@ class System:
                     return job
                 assert time.monotonic() < deadline, job
                 time.sleep(0.05)
+
+    def public_image(self) -> str:
+        with self.http("image") as image:
+            return image.get("/v2/cloudimages", params={"__imagetype": "gold"}).json()["images"][0]["id"]
+
+    def create_server(self, name: str, *, image_id: str = "", disk_gib: int = 1, user_data: str = "") -> str:
+        """A server that is ACTIVE; its guest may still be starting."""
+        image_id = image_id or self.public_image()
+        disk = {
+            "boot_index": 0,
+            "uuid": image_id,
+            "source_type": "image",
+            "destination_type": "volume",
+            "volume_size": disk_gib,
+            "delete_on_termination": True,
+        }
+        wanted: dict[str, Any] = {
+            "name": name,
+            "flavorRef": "s3.small.1",
+            "imageRef": image_id,
+            "block_device_mapping_v2": [disk],
+            "networks": "auto",
+        }
+        if user_data:
+            wanted["user_data"] = base64.b64encode(user_data.encode()).decode()
+        with self.http("compute") as compute:
+            answer = compute.post("/v2.1/servers", json={"server": wanted}, headers=MICROVERSION)
+            assert answer.status_code == 202, answer.text
+            server_id = answer.json()["server"]["id"]
+        self.wait_for_server(server_id, "ACTIVE")
+        return server_id
+
+    def stopped_server(self, name: str, *, disk_gib: int = 1, user_data: str = "") -> str:
+        """A server that has booted once and powered itself off on request."""
+        server_id = self.create_server(name, disk_gib=disk_gib, user_data=user_data)
+        self.wait_for_console(server_id, "stillframe: ready")
+        self.act(server_id, {"os-stop": None})
+        self.wait_for_server(server_id, "SHUTOFF")
+        return server_id
+
+    def act(self, server_id: str, action: dict[str, Any]) -> httpx.Response:
+        with self.http("compute") as compute:
+            return compute.post(f"/v2.1/servers/{server_id}/action", json=action)
+
+    def show_server(self, server_id: str) -> dict[str, Any]:
+        with self.http("compute") as compute:
+            return compute.get(f"/v2.1/servers/{server_id}").json()["server"]
+
+    def wait_for_server(self, server_id: str, status: str, timeout: float = 90.0) -> dict[str, Any]:
+        deadline = time.monotonic() + timeout
+        while (server := self.show_server(server_id))["status"] != status or server["OS-EXT-STS:task_state"]:
+            assert time.monotonic() < deadline, server
+            assert server["status"] != "ERROR" or status == "ERROR", server
+            time.sleep(0.1)
+        return server
+
+    def console(self, server_id: str) -> str:
+        return self.act(server_id, {"os-getConsoleOutput": {}}).json()["output"]
+
+    def wait_for_console(self, server_id: str, text: str, timeout: float = 90.0) -> str:
+        deadline = time.monotonic() + timeout
+        while text not in (output := self.console(server_id)):
+            assert time.monotonic() < deadline, output[-2000:]
+            time.sleep(0.2)
+        return output
+
+    def delete_server(self, server_id: str, timeout: float = 60.0) -> None:
+        deadline = time.monotonic() + timeout
+        with self.http("compute") as compute:
+            compute.delete(f"/v2.1/servers/{server_id}")
+            while compute.get(f"/v2.1/servers/{server_id}").status_code != 404:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+
+    def capture(self, server_id: str, name: str) -> str:
+        """The id of a finished image of the server."""
+        with self.http("image") as image:
+            answer = image.post("/v2/cloudimages/action", json={"name": name, "instance_id": server_id})
+            assert answer.status_code == 200, answer.text
+        job = self.wait_for_job(answer.json()["job_id"])
+        assert job["status"] == "SUCCESS", job
+        return job["entities"]["image_id"]
+
+    def s3(self, cloud: str = "stillframe") -> Any:
+        """boto3's client for the object store, with the account's key."""
+        account = self.cloud(cloud)
+        return boto3.client(
+            "s3",
+            endpoint_url=self.url("obs"),
+            aws_access_key_id=account["ak"],
+            aws_secret_access_key=account["sk"],
+            region_name=account["region_name"],
+        )
+
+    def worker_pid(self) -> int:
+        return int((DataLayout(self.data_dir).pid_file("worker")).read_text())
+
+    def pause_worker(self) -> int:
+        """Freezes the worker: jobs are taken in and not started, until it is resumed."""
+        pid = self.worker_pid()
+        os.kill(pid, signal.SIGSTOP)
+        return pid
+
+    def resume_worker(self, pid: int) -> None:
+        os.kill(pid, signal.SIGCONT)

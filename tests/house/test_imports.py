@@ -69,9 +69,7 @@ def test_a_door_never_imports_rows(module: Path) -> None:
 
 def test_subprocesses_are_started_by_the_qemu_package_and_by_operations_only() -> None:
     starters = {
-        module.parts[0]
-        for module in MODULES
-        if {"subprocess", "create_subprocess_exec"} & _plain_names(ROOT / module)
+        module.parts[0] for module in MODULES if {"subprocess", "create_subprocess_exec"} & _plain_names(ROOT / module)
     }
     assert starters <= {"qemu", "ops", "guest", "cli"}
 
