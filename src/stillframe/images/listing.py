@@ -174,10 +174,14 @@ def _compare(condition: Condition) -> sa.ColumnElement[bool]:
 def _beyond(after: Image, order: list[tuple[str, bool]], columns: Columns) -> sa.ColumnElement[bool]:
     """What comes after an image in the order. One direction is one comparison of rows, which an index answers."""
     ends = [(columns[field], _literal(after, field, columns[field]), descending) for field, descending in order]
-    if len({descending for _, descending in order}) == 1:
-        left, right = sa.tuple_(*[column for column, _, _ in ends]), sa.tuple_(*[value for _, value, _ in ends])
-        return left < right if order[0][1] else left > right
-    return sa.or_(*[_beyond_at(ends, position) for position in range(len(ends))])
+    first, end, downwards = ends[0]
+    not_before = first <= end if downwards else first >= end
+    if any(descending != downwards for _, _, descending in ends):
+        return sa.and_(not_before, sa.or_(*[_beyond_at(ends, position) for position in range(len(ends))]))
+    left, right = sa.tuple_(*[column for column, _, _ in ends]), sa.tuple_(*[value for _, value, _ in ends])
+    beyond = left < right if downwards else left > right
+    # SQLite compares rows along an index of plain columns only; one of an expression needs the bound said apart.
+    return sa.and_(not_before, beyond) if order[0][0] in NEVER_NULL else beyond
 
 
 def _beyond_at(

@@ -6,6 +6,7 @@ from stillframe.blobs.layout import DiskFormat
 from stillframe.config import Settings
 from stillframe.db import Transaction
 from stillframe.errors import InvalidInputError
+from stillframe.guest.facts import PublicImage
 from stillframe.identity.model import Caller
 from stillframe.images import listing, quota, rows
 from stillframe.images.errors import (
@@ -29,6 +30,7 @@ from stillframe.images.model import (
     Image,
     ImageKind,
     ImageStatus,
+    OsInfo,
     Visibility,
 )
 from stillframe.images.queries import ImageQuery, Scope
@@ -37,6 +39,10 @@ from stillframe.jobs import service as jobs
 from stillframe.kit.clock import utcnow
 from stillframe.kit.ids import is_uuid, new_uuid
 from stillframe.layers import service as layers
+from stillframe.layers.model import Layer
+
+SYSTEM_PROJECT_ID = "0" * 32
+"""Owns the public images that come with the service; nobody is a member of it."""
 
 JOBS_THAT_KEEP_AN_IMAGE = ("image_export", "image_import")
 """Kinds of jobs which read or write an image's data; it cannot be deleted meanwhile."""
@@ -146,6 +152,40 @@ async def create_image(tx: Transaction, caller: Caller, settings: Settings, imag
         raise ImageIdTakenError(f"Image ID {image.id} already exists!")
     if image.visibility is not Visibility.PUBLIC:
         await quota.require_room_for_image(tx, image.project_id, settings)
+    await rows.insert_image(tx, image)
+    return image
+
+
+async def register_public_image(tx: Transaction, image_id: str, about: PublicImage, *, layer: Layer) -> Image:
+    """An image of the system's, visible to everybody; its sealed layer is there already. Safe to repeat."""
+    known = await rows.get_image(tx, image_id)
+    if known is not None:
+        return known
+    now = utcnow()
+    image = Image(
+        id=image_id,
+        project_id=SYSTEM_PROJECT_ID,
+        name=about.name,
+        status=ImageStatus.ACTIVE,
+        visibility=Visibility.PUBLIC,
+        protected=True,
+        disk_format=layer.disk_format,
+        container_format="bare",
+        size_bytes=layer.stored_bytes,
+        virtual_size_bytes=layer.virtual_size_bytes,
+        checksum=layer.md5,
+        os_hash_value=layer.sha512,
+        layer_id=layer.id,
+        min_disk_gib=about.min_disk_gib,
+        min_ram_mib=about.min_ram_mib,
+        os=OsInfo(os_type=about.os_type, version=about.os_version, platform=about.platform, bits=about.os_bits),
+        description=about.description,
+        firmware=about.firmware,
+        architecture=about.architecture,
+        properties={"__support_kvm": "true"},
+        created_at=now,
+        updated_at=now,
+    )
     await rows.insert_image(tx, image)
     return image
 
