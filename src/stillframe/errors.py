@@ -295,3 +295,96 @@ class ExportRunningError(ConflictError):
 class ImageCaptureFailedError(StillframeError):
     code = "image_capture_failed"
     default_message = "An exception occurred when IaaS OpenStack was executing the task."
+
+
+# Servers, their disks, and what creating one can meet.
+
+
+class ServerNotFoundError(NotFoundError):
+    code = "server_not_found"
+    default_message = "The ECS does not exist."
+
+
+class ServerBusyError(ConflictError):
+    code = "server_busy"
+    default_message = "The ECS cannot be used to create images because it has in-progress tasks."
+
+
+class ServerStateError(ConflictError):
+    code = "server_state"
+    default_message = "The server is in a state that does not permit this."
+
+
+class ServerNotStoppedError(ServerStateError):
+    code = "server_not_stopped"
+    default_message = "The ECS cannot be used to create images because it is not in stopped state."
+
+
+class ServerNotCapturableError(ConflictError):
+    code = "server_not_capturable"
+    default_message = "The VM type does not support image creation."
+
+
+class ServerHasNoSystemDiskError(ConflictError):
+    code = "server_has_no_system_disk"
+    default_message = "The ECS has no system disk."
+
+
+class SystemDiskUnavailableError(ConflictError):
+    code = "system_disk_unavailable"
+    default_message = "The system disk of the ECS is unavailable."
+
+
+class SystemDiskTooLargeError(ConflictError):
+    code = "system_disk_too_large"
+    default_message = "The system disk of the ECS is larger than 1024 GB."
+
+
+class ServerQuotaExceededError(LimitExceededError):
+    code = "server_quota_exceeded"
+    default_message = "Quota exceeded for servers."
+
+
+class VolumeQuotaExceededError(LimitExceededError):
+    code = "volume_quota_exceeded"
+    default_message = "Quota exceeded for volumes."
+
+
+class HostMemoryError(LimitExceededError):
+    code = "host_memory_exceeded"
+    default_message = "The host has no memory left for this server."
+
+
+class MachineDiedError(StillframeError):
+    code = "machine_died"
+    default_message = "The machine of the server ended without being asked to."
+
+
+class VolumeNotFoundError(NotFoundError):
+    code = "volume_not_found"
+    default_message = "The volume does not exist."
+
+
+class VolumeStateError(ConflictError):
+    code = "volume_state"
+    default_message = "The volume is in a state that does not permit this."
+
+
+class FlavorNotFoundError(NotFoundError):
+    code = "flavor_not_found"
+    default_message = "The flavor does not exist."
+
+
+class KeypairNotFoundError(NotFoundError):
+    code = "keypair_not_found"
+    default_message = "The key pair does not exist."
+
+
+class KeypairExistsError(ConflictError):
+    code = "keypair_exists"
+    default_message = "A key pair of that name exists already."
+
+
+class NetworkNotFoundError(NotFoundError):
+    code = "network_not_found"
+    default_message = "The network does not exist."
