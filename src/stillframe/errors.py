@@ -327,17 +327,17 @@ class ServerNotCapturableError(ConflictError):
 
 class ServerHasNoSystemDiskError(ConflictError):
     code = "server_has_no_system_disk"
-    default_message = "The ECS has no system disk."
+    default_message = "The VM does not have a system disk."
 
 
 class SystemDiskUnavailableError(ConflictError):
     code = "system_disk_unavailable"
-    default_message = "The system disk of the ECS is unavailable."
+    default_message = "The system disk is unavailable and cannot be used to create images."
 
 
 class SystemDiskTooLargeError(ConflictError):
     code = "system_disk_too_large"
-    default_message = "The system disk of the ECS is larger than 1024 GB."
+    default_message = "The size of the system disk exceeds the maximum allowed."
 
 
 class ServerQuotaExceededError(LimitExceededError):
@@ -388,3 +388,15 @@ class KeypairExistsError(ConflictError):
 class NetworkNotFoundError(NotFoundError):
     code = "network_not_found"
     default_message = "The network does not exist."
+
+
+class BucketUnreachableError(UnavailableError):
+    """The object store is down, or did not keep what it was sent; trying later can help."""
+
+    code = "bucket_unreachable"
+    default_message = "The object store cannot be reached."
+
+
+class ObjectNotFoundError(NotFoundError):
+    code = "object_not_found"
+    default_message = "The object does not exist in the bucket."
