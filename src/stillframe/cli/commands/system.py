@@ -1,4 +1,5 @@
 """`stillframe up|down|status|doctor|serve|worker`: for whoever runs a system."""
+# ruff: noqa: D417 - ctx is injected, and a parameter whose name says it all needs no help
 
 import sys
 from pathlib import Path
