@@ -1,0 +1,52 @@
+# Stillframe's one runner. `make demo` and `make test` set up what they need by themselves; see `make help`.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+BIN := .venv/bin
+
+.PHONY: help
+help: ## Lists the targets
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+.PHONY: setup
+setup: ## Debian packages, .venv with the locked dependencies, the public image (seconds when all is there)
+	@tools/setup.sh
+
+.PHONY: demo
+demo: setup ## Builds a server, captures it, boots a second one from the image and reads the first one's data back
+	@$(BIN)/stillframe demo
+
+.PHONY: test
+test: ## Lint, types, tests and the demo, with one verdict at the end
+	@tools/test.sh
+
+.PHONY: lint
+lint: setup ## Style and types, changing nothing
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+.PHONY: format
+format: setup ## Formats the code and mends what ruff can mend
+	@$(BIN)/ruff format
+	@$(BIN)/ruff check --fix
+
+.PHONY: lock
+lock: setup ## Brings requirements.lock in line with pyproject.toml (UPGRADE=1: newest versions of everything)
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --no-annotate --extra dev $(if $(UPGRADE),--upgrade) \
+		pyproject.toml tools/requirements.in --output-file requirements.lock
+	@! grep -n '://' requirements.lock
+
+.PHONY: coverage-docs
+coverage-docs: setup ## Writes docs/coverage.md: every operation of the API and whether it is there
+	@$(BIN)/python -m stillframe.coverage >docs/coverage.md.new && mv docs/coverage.md.new docs/coverage.md
+
+.PHONY: bench
+bench: setup ## Measures Stillframe beside the tools it is compared with
+	@$(BIN)/python benchmarks/run.py
+
+.PHONY: clean
+clean: ## Removes what can be made again from this checkout; the cached public image stays
+	@rm -rf .venv .stamps build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
