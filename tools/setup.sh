@@ -100,10 +100,20 @@ ensure_venv() {
     local venv lock package
     venv=$("$python" -c 'import sys; print(sys.base_prefix, sys.version)' | sha256sum)
     lock=$(digest requirements.lock)
-    package=$(digest pyproject.toml)
-    stamp_is venv "$venv" || { step "virtual environment" make_venv && write_stamp venv "$venv"; }
-    stamp_is lock "$lock" || { step "locked dependencies" install_locked && write_stamp lock "$lock"; }
-    stamp_is package "$package$PWD" || { step "stillframe itself" install_package && write_stamp package "$package$PWD"; }
+    package="$(digest pyproject.toml) $PWD"
+    # Plain ifs: bash forgets "set -e" in whatever stands left of || or &&.
+    if ! stamp_is venv "$venv"; then
+        step "virtual environment" make_venv
+        write_stamp venv "$venv"
+    fi
+    if ! stamp_is lock "$lock"; then
+        step "locked dependencies" install_locked
+        write_stamp lock "$lock"
+    fi
+    if ! stamp_is package "$package"; then
+        step "stillframe itself" install_package
+        write_stamp package "$package"
+    fi
 }
 
 ensure_packages
