@@ -27,7 +27,6 @@ async def create_overlay(resources: Resources, layer_id: str) -> None:
     path.unlink(missing_ok=True)
     backing = tuple(service.link(resources.layout, one) for one in below)
     await img.create_overlay(path, backing, layer.virtual_size_bytes)
-    await sync(path)
 
 
 async def sync(path: Path) -> None:

@@ -6,7 +6,7 @@ from stillframe.errors import ConflictError, NotFoundError
 from stillframe.kit.clock import utcnow
 from stillframe.layers import rows
 from stillframe.layers.model import Layer, LayerState
-from stillframe.qemu.model import Chain, ChainLink
+from stillframe.qemu.model import Chain, ChainLink, DiskDriver
 
 
 async def get_layer(tx: Transaction, layer_id: str) -> Layer:
@@ -135,5 +135,5 @@ async def chain(tx: Transaction, layout: DataLayout, layer_id: str) -> Chain:
 
 def link(layout: DataLayout, layer: Layer) -> ChainLink:
     disk_format = DiskFormat(layer.disk_format)
-    driver = "qcow2" if disk_format is DiskFormat.QCOW2 else "raw"
+    driver: DiskDriver = "qcow2" if disk_format is DiskFormat.QCOW2 else "raw"
     return ChainLink(path=layout.layer(layer.id, disk_format), format=driver)

@@ -16,7 +16,8 @@ from stillframe.errors import StillframeError
 from stillframe.ops.pidlock import running_pid
 from stillframe.ops.preflight import MIN_FREE_BYTES, TOOLS, is_port_free
 from stillframe.qemu.accelerator import probe_accelerator
-from stillframe.qemu.sandbox import detect_sandbox
+from stillframe.qemu.host import detect_sandbox
+from stillframe.qemu.sandbox import SandboxKind
 
 LIBRARIES = ("litestar", "sqlalchemy", "dbos", "obstore", "qemu.qmp", "cryptography")
 
@@ -68,14 +69,18 @@ def _first_line(*argv: str) -> str:
     return (done.stdout or done.stderr).partition("\n")[0]
 
 
-def _sandbox(_settings: Settings) -> Iterator[Finding]:
-    kind = detect_sandbox()
-    confined = str(kind) != "plain"
+def _sandbox(settings: Settings) -> Iterator[Finding]:
+    try:
+        found = asyncio.run(detect_sandbox(settings.machine_user))
+    except StillframeError as error:
+        yield Finding(check="sandbox", ok=False, finding=error.message, fix="set machine_user to an ordinary user")
+        return
+    weak = found.kind is SandboxKind.LIMITS_ONLY
     yield Finding(
         check="sandbox",
-        ok=True,
-        finding=f"{kind}, as {'root' if os.geteuid() == 0 else 'an ordinary user'}",
-        fix="" if confined else "apt-get install bubblewrap",
+        ok=not weak,
+        finding=f"{found.kind}, user id {found.uid}{f' ({found.reason})' if found.reason else ''}",
+        fix="apt-get install bubblewrap",
     )
 
 

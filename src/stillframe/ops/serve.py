@@ -21,6 +21,7 @@ from stillframe.ops.bootstrap import bootstrap
 from stillframe.ops.logs import configure_logging
 from stillframe.ops.obs_auth_server import ObsAccount, ObsAuthServer
 from stillframe.ops.wake import waker
+from stillframe.qemu.host import choose_machine_user
 
 log = structlog.get_logger("stillframe.serve")
 
@@ -28,6 +29,7 @@ log = structlog.get_logger("stillframe.serve")
 def run(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT."""
     configure_logging(settings.log_level)
+    choose_machine_user(settings.machine_user)
     layout = DataLayout(settings.data_dir)
     layout.create()
     sockets = open_sockets(settings)

@@ -24,6 +24,7 @@ from stillframe.layers import files
 from stillframe.ops.logs import configure_logging
 from stillframe.ops.pidlock import PidLock
 from stillframe.ops.wake import listen_for_wakes
+from stillframe.qemu.host import choose_machine_user
 from stillframe.servers import workflows as server_workflows
 from stillframe.servers.watch import MachineWatch
 from stillframe.transfers import workflows as transfer_workflows
@@ -47,6 +48,7 @@ def run(settings: Settings) -> None:
     Raises: ConflictError when a worker already runs for the data directory.
     """
     configure_logging(settings.log_level)
+    choose_machine_user(settings.machine_user)
     layout = DataLayout(settings.data_dir)
     layout.create()
     with PidLock(layout.pid_file("worker"), f"A worker already runs for {layout.root}"):
