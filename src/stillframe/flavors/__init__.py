@@ -1,0 +1,1 @@
+"""Owns flavors: the sizes a server can have."""

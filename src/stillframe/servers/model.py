@@ -1,0 +1,236 @@
+"""What a server is.
+
+    (request) ──► building ──► active ◄──► stopped
+                      │            │           │
+                      └──► error ◄─┴───────────┘          each of them ──► (row gone)
+
+Between two states a server has a task, which one job carries out; while there is one, every other action is refused,
+but for deletion, which ends the other job first.
+
+Source: Open Telekom Cloud, ECS API reference, "ECS Statuses"; OpenStack Compute API, "Server Concepts". The latter also
+says how a snapshot looks: the status stays, the task is `image_snapshot`.
+"""
+
+import enum
+import re
+from datetime import datetime
+
+import msgspec
+
+from stillframe.errors import ServerBusyError, ServerStateError
+from stillframe.flavors.model import Flavor
+from stillframe.volumes.model import Volume
+
+
+class VmState(enum.StrEnum):
+    BUILDING = "building"
+    ACTIVE = "active"
+    STOPPED = "stopped"
+    ERROR = "error"
+
+
+class TaskState(enum.StrEnum):
+    SCHEDULING = "scheduling"
+    BLOCK_DEVICE_MAPPING = "block_device_mapping"
+    SPAWNING = "spawning"
+    POWERING_ON = "powering-on"
+    POWERING_OFF = "powering-off"
+    REBOOTING = "rebooting"
+    REBOOTING_HARD = "rebooting_hard"
+    IMAGE_SNAPSHOT = "image_snapshot"
+    DELETING = "deleting"
+
+
+BUILD_TASKS = frozenset({TaskState.SCHEDULING, TaskState.BLOCK_DEVICE_MAPPING, TaskState.SPAWNING})
+
+
+class ServerStatus(enum.StrEnum):
+    """One word for callers, made of state and task."""
+
+    BUILD = "BUILD"
+    ACTIVE = "ACTIVE"
+    SHUTOFF = "SHUTOFF"
+    ERROR = "ERROR"
+    REBOOT = "REBOOT"
+    HARD_REBOOT = "HARD_REBOOT"
+
+
+_DEFAULT_STATUS = {
+    VmState.BUILDING: ServerStatus.BUILD,
+    VmState.ACTIVE: ServerStatus.ACTIVE,
+    VmState.STOPPED: ServerStatus.SHUTOFF,
+    VmState.ERROR: ServerStatus.ERROR,
+}
+_STATUS_OF_TASK = {
+    (VmState.ACTIVE, TaskState.REBOOTING): ServerStatus.REBOOT,
+    (VmState.ACTIVE, TaskState.REBOOTING_HARD): ServerStatus.HARD_REBOOT,
+}
+
+
+def status_of(vm_state: VmState, task_state: TaskState | None) -> ServerStatus:
+    if task_state is not None and (vm_state, task_state) in _STATUS_OF_TASK:
+        return _STATUS_OF_TASK[vm_state, task_state]
+    return _DEFAULT_STATUS[vm_state]
+
+
+STATES_OF_STATUS: dict[ServerStatus, tuple[tuple[VmState, TaskState | None], ...]] = {
+    status: tuple(
+        (vm_state, task) for vm_state in VmState for task in (None, *TaskState) if status_of(vm_state, task) is status
+    )
+    for status in ServerStatus
+}
+"""The same table read the other way, for filters."""
+
+
+class Action(enum.StrEnum):
+    START = "start"
+    STOP = "stop"
+    SOFT_REBOOT = "soft reboot"
+    HARD_REBOOT = "hard reboot"
+    CAPTURE = "capture"
+    DELETE = "delete"
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """From which states an action is legal, the task it sets, and the state it ends in when it succeeds.
+
+    `ends_in` None leaves the state as it was.
+    """
+
+    legal_in: frozenset[VmState]
+    task: TaskState
+    ends_in: VmState | None
+
+
+RULES: dict[Action, Rule] = {
+    Action.START: Rule(frozenset({VmState.STOPPED}), TaskState.POWERING_ON, VmState.ACTIVE),
+    Action.STOP: Rule(frozenset({VmState.ACTIVE, VmState.ERROR}), TaskState.POWERING_OFF, VmState.STOPPED),
+    Action.SOFT_REBOOT: Rule(frozenset({VmState.ACTIVE}), TaskState.REBOOTING, VmState.ACTIVE),
+    Action.HARD_REBOOT: Rule(
+        frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.ERROR}), TaskState.REBOOTING_HARD, VmState.ACTIVE
+    ),
+    Action.CAPTURE: Rule(frozenset({VmState.STOPPED}), TaskState.IMAGE_SNAPSHOT, None),
+    Action.DELETE: Rule(frozenset(VmState), TaskState.DELETING, None),
+}
+
+INTERRUPTIBLE = frozenset(TaskState) - {TaskState.IMAGE_SNAPSHOT, TaskState.DELETING}
+"""Tasks that a deletion ends. A capture it has to wait for: the image would lose its bytes."""
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a server is in ERROR."""
+
+    code: int
+    message: str
+    created_at: datetime
+
+
+class Server(msgspec.Struct, frozen=True, kw_only=True):
+    """`flavor` is as it was when the server was made."""
+
+    id: str
+    project_id: str
+    user_id: str
+    name: str
+    description: str | None = None
+    flavor: Flavor
+    image_id: str
+    vm_state: VmState
+    task_state: TaskState | None
+    job_id: str | None
+    """The job that carries out the task; None also while an image is captured."""
+    metadata: dict[str, str] = msgspec.field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    key_name: str | None = None
+    public_key: str | None = None
+    user_data: str | None = None
+    """In base64, as it was sent."""
+    security_groups: tuple[str, ...] = ()
+    availability_zone: str = ""
+    fault: Fault | None = None
+    created_at: datetime
+    updated_at: datetime
+    launched_at: datetime | None = None
+    volumes: tuple[Volume, ...] = ()
+    """Its disks, the system disk first; not a column of its row."""
+
+    @property
+    def status(self) -> ServerStatus:
+        return status_of(self.vm_state, self.task_state)
+
+    @property
+    def host_name(self) -> str:
+        """The name as a guest can have it."""
+        return re.sub(r"[^a-z0-9-]+", "-", self.name.lower()).strip("-")[:63].strip("-") or f"server-{self.id}"
+
+
+def require_legal(server: Server, action: Action) -> Rule:
+    """Raises: ServerBusyError while a task stands against it, ServerStateError from the wrong state."""
+    rule = RULES[action]
+    interrupts = action is Action.DELETE and server.task_state in INTERRUPTIBLE
+    if server.task_state is not None and not interrupts:
+        raise ServerBusyError(
+            f"Cannot '{action}' server {server.id} while it is in task_state {server.task_state}",
+        )
+    if server.vm_state not in rule.legal_in:
+        raise ServerStateError(f"Cannot '{action}' server {server.id} while it is in vm_state {server.vm_state}")
+    return rule
+
+
+class RootDisk(msgspec.Struct, frozen=True, kw_only=True):
+    """`size_gib` None takes the smallest the image fits in."""
+
+    size_gib: int | None = None
+    delete_on_termination: bool = True
+    volume_type: str | None = None
+
+
+class NewServer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a caller wants; `network_ids` empty means the project's own network."""
+
+    name: str
+    flavor_id: str
+    image_id: str
+    description: str | None = None
+    network_ids: tuple[str, ...] = ()
+    security_groups: tuple[str, ...] = ()
+    key_name: str | None = None
+    user_data: str | None = None
+    metadata: dict[str, str] = msgspec.field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    availability_zone: str | None = None
+    root_disk: RootDisk = RootDisk()
+
+
+class CaptureSource(msgspec.Struct, frozen=True, kw_only=True):
+    """A server whose system disk may be captured now, and the disk."""
+
+    server_id: str
+    server_name: str
+    flavor: Flavor
+    image_id: str
+    volume_id: str
+    layer_id: str
+    size_bytes: int
+    image_metadata: dict[str, str]
+
+
+class ServerUsage(msgspec.Struct, frozen=True, kw_only=True):
+    """What a project's servers take, and may take."""
+
+    servers: int
+    servers_limit: int
+    cores: int
+    cores_limit: int
+    ram_mib: int
+    ram_limit_mib: int
+
+
+class Keypair(msgspec.Struct, frozen=True, kw_only=True):
+    """Belongs to a user, not to a project."""
+
+    user_id: str
+    name: str
+    public_key: str
+    fingerprint: str
+    created_at: datetime

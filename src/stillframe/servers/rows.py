@@ -1,0 +1,180 @@
+"""The servers room's tables and the SQL on single servers, hosts and key pairs; lists of servers are in listing.py."""
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from stillframe.db import Transaction, UtcTime, metadata
+from stillframe.errors import KeypairExistsError
+from stillframe.flavors.model import Flavor
+from stillframe.servers.model import Fault, Keypair, Server, TaskState, VmState
+
+servers = sa.Table(
+    "servers",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("project_id", sa.String(32), nullable=False),
+    sa.Column("user_id", sa.String(32), nullable=False),
+    sa.Column("name", sa.String(255), nullable=False),
+    sa.Column("description", sa.Text),
+    sa.Column("flavor_id", sa.String(64), nullable=False),
+    sa.Column("vcpus", sa.Integer, nullable=False),
+    sa.Column("ram_mib", sa.Integer, nullable=False),
+    sa.Column("extra_specs", sa.JSON, nullable=False),
+    sa.Column("image_id", sa.String(36), nullable=False),
+    sa.Column("vm_state", sa.String(16), nullable=False),
+    sa.Column("task_state", sa.String(32)),
+    sa.Column("job_id", sa.String(36)),
+    sa.Column("metadata", sa.JSON, nullable=False),
+    sa.Column("tags", sa.JSON, nullable=False),
+    sa.Column("key_name", sa.String(255)),
+    sa.Column("public_key", sa.Text),
+    sa.Column("user_data", sa.Text),
+    sa.Column("security_groups", sa.JSON, nullable=False),
+    sa.Column("availability_zone", sa.String(64), nullable=False),
+    sa.Column("fault_code", sa.Integer),
+    sa.Column("fault_message", sa.Text),
+    sa.Column("fault_created_at", UtcTime),
+    sa.Column("created_at", UtcTime, nullable=False),
+    sa.Column("updated_at", UtcTime, nullable=False),
+    sa.Column("launched_at", UtcTime),
+    sa.Index("ix_servers_project_id_created_at", "project_id", "created_at", "id"),
+    sa.Index("ix_servers_vm_state", "vm_state"),
+)
+
+hosts = sa.Table(
+    "hosts",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("memory_mib", sa.BigInteger, nullable=False),
+    sa.Column("seen_at", UtcTime, nullable=False),
+)
+
+keypairs = sa.Table(
+    "keypairs",
+    metadata,
+    sa.Column("user_id", sa.String(32), primary_key=True),
+    sa.Column("name", sa.String(255), primary_key=True),
+    sa.Column("public_key", sa.Text, nullable=False),
+    sa.Column("fingerprint", sa.String(64), nullable=False),
+    sa.Column("created_at", UtcTime, nullable=False),
+)
+
+
+def server_from_row(row: sa.Row[Any]) -> Server:
+    """Without its volumes."""
+    fields = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented name
+    flavor = Flavor(
+        id=fields.pop("flavor_id"),
+        vcpus=fields.pop("vcpus"),
+        ram_mib=fields.pop("ram_mib"),
+        extra_specs=fields.pop("extra_specs"),
+    )
+    code, message, created_at = (fields.pop(f"fault_{name}") for name in ("code", "message", "created_at"))
+    task_state = fields["task_state"]
+    return Server(
+        **fields
+        | {
+            "flavor": flavor,
+            "vm_state": VmState(fields["vm_state"]),
+            "task_state": TaskState(task_state) if task_state else None,
+            "tags": tuple(fields["tags"]),
+            "security_groups": tuple(fields["security_groups"]),
+            "fault": Fault(code=code, message=message, created_at=created_at) if code else None,
+        }
+    )
+
+
+def _columns(server: Server) -> dict[str, Any]:
+    apart = {"flavor", "fault", "volumes"}
+    values = {name: getattr(server, name) for name in server.__struct_fields__ if name not in apart}
+    return values | {
+        "flavor_id": server.flavor.id,
+        "vcpus": server.flavor.vcpus,
+        "ram_mib": server.flavor.ram_mib,
+        "extra_specs": server.flavor.extra_specs,
+        "tags": list(server.tags),
+        "security_groups": list(server.security_groups),
+        "fault_code": server.fault.code if server.fault else None,
+        "fault_message": server.fault.message if server.fault else None,
+        "fault_created_at": server.fault.created_at if server.fault else None,
+    }
+
+
+async def insert_server(tx: Transaction, server: Server) -> None:
+    await tx.execute(sa.insert(servers).values(**_columns(server)))
+
+
+async def get_server(tx: Transaction, server_id: str, *, lock: bool = False) -> Server | None:
+    """`lock` keeps it unchanged until the transaction ends."""
+    query = sa.select(servers).where(servers.c.id == server_id)
+    row = await tx.first(query.with_for_update() if lock else query)
+    return server_from_row(row) if row else None
+
+
+async def replace_server(tx: Transaction, server: Server) -> None:
+    await tx.execute(sa.update(servers).where(servers.c.id == server.id).values(**_columns(server)))
+
+
+async def delete_server(tx: Transaction, server_id: str) -> None:
+    await tx.execute(sa.delete(servers).where(servers.c.id == server_id))
+
+
+async def list_in_state(tx: Transaction, vm_state: VmState) -> list[Server]:
+    """Of every project, those without a task."""
+    query = sa.select(servers).where(servers.c.vm_state == vm_state, servers.c.task_state.is_(None))
+    return [server_from_row(row) for row in await tx.all(query)]
+
+
+async def usage_of_project(tx: Transaction, project_id: str) -> tuple[int, int, int]:
+    """How many servers, their processors and their MiB of memory."""
+    sums = (sa.func.coalesce(sa.func.sum(column), 0) for column in (servers.c.vcpus, servers.c.ram_mib))
+    row = await tx.first(sa.select(sa.func.count(), *sums).where(servers.c.project_id == project_id))
+    return (int(row[0]), int(row[1]), int(row[2])) if row else (0, 0, 0)
+
+
+async def put_host(tx: Transaction, host_id: str, memory_mib: int, now: datetime) -> None:
+    values = {"memory_mib": memory_mib, "seen_at": now}
+    changed = await tx.execute(sa.update(hosts).where(hosts.c.id == host_id).values(**values))
+    if changed.rowcount == 0:
+        await tx.execute(sa.insert(hosts).values(id=host_id, **values))
+
+
+async def lock_host_memory(tx: Transaction, host_id: str) -> int | None:
+    """The host's MiB of memory, and nobody else counts it until the transaction ends; None when no worker was there."""
+    row = await tx.first(sa.select(hosts.c.memory_mib).where(hosts.c.id == host_id).with_for_update())
+    return int(row[0]) if row else None
+
+
+async def ram_of_machines(tx: Transaction) -> int:
+    """MiB of memory of every server that has a machine or is about to get one."""
+    has_machine = sa.or_(
+        servers.c.vm_state.in_([VmState.BUILDING, VmState.ACTIVE]),
+        servers.c.task_state.in_([TaskState.POWERING_ON, TaskState.REBOOTING_HARD]),
+    )
+    return int(await tx.scalar(sa.select(sa.func.coalesce(sa.func.sum(servers.c.ram_mib), 0)).where(has_machine)))
+
+
+async def insert_keypair(tx: Transaction, keypair: Keypair) -> None:
+    """Raises: KeypairExistsError, after which the transaction can only be given up."""
+    values = {name: getattr(keypair, name) for name in keypair.__struct_fields__}
+    try:
+        await tx.execute(sa.insert(keypairs).values(**values))
+    except sa.exc.IntegrityError:
+        raise KeypairExistsError(f"Key pair '{keypair.name}' already exists.") from None
+
+
+async def get_keypair(tx: Transaction, user_id: str, name: str) -> Keypair | None:
+    row = await tx.first(sa.select(keypairs).where(keypairs.c.user_id == user_id, keypairs.c.name == name))
+    return Keypair(**row._mapping) if row else None  # noqa: SLF001
+
+
+async def list_keypairs(tx: Transaction, user_id: str) -> list[Keypair]:
+    query = sa.select(keypairs).where(keypairs.c.user_id == user_id).order_by(keypairs.c.name)
+    return [Keypair(**row._mapping) for row in await tx.all(query)]  # noqa: SLF001
+
+
+async def delete_keypair(tx: Transaction, user_id: str, name: str) -> bool:
+    deleted = await tx.execute(sa.delete(keypairs).where(keypairs.c.user_id == user_id, keypairs.c.name == name))
+    return deleted.rowcount == 1

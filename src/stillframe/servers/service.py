@@ -1,0 +1,277 @@
+"""What a caller can do with a server that exists, and what captures and jobs do to its row.
+
+Making a server is in creation.py, key pairs are in keypairs.py.
+"""
+
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec.structs import replace
+
+from stillframe.config import Settings
+from stillframe.db import Transaction
+from stillframe.errors import (
+    ConflictError,
+    ForbiddenError,
+    InvalidInputError,
+    ServerBusyError,
+    ServerHasNoSystemDiskError,
+    ServerNotCapturableError,
+    ServerNotFoundError,
+    ServerNotStoppedError,
+    SystemDiskTooLargeError,
+    SystemDiskUnavailableError,
+)
+from stillframe.identity.model import Caller
+from stillframe.jobs import service as jobs
+from stillframe.jobs.model import Job, Lane, NewJob, Service
+from stillframe.kit.clock import utcnow
+from stillframe.kit.ids import is_uuid, new_hex_id
+from stillframe.kit.units import TIB
+from stillframe.networks.model import Port, port_of
+from stillframe.servers import listing, rows
+from stillframe.servers.hosts import require_host_memory
+from stillframe.servers.listing import ServerQuery
+from stillframe.servers.model import RULES, Action, CaptureSource, Server, TaskState, VmState, require_legal
+from stillframe.volumes import service as volumes
+from stillframe.volumes.model import USABLE
+
+MAX_METADATA_ITEMS = 128
+CAPTURE_KINDS = ("image_capture",)
+JOB_KINDS: dict[Action, str] = {
+    Action.START: "server_start",
+    Action.STOP: "server_stop",
+    Action.SOFT_REBOOT: "server_reboot",
+    Action.HARD_REBOOT: "server_reboot",
+    Action.DELETE: "server_delete",
+}
+
+
+async def get_server(tx: Transaction, caller: Caller, server_id: str) -> Server:
+    """With its volumes; `server_id` may be any text. Raises: ServerNotFoundError, also for another project's server."""
+    caller.require_project()
+    server = await rows.get_server(tx, server_id) if is_uuid(server_id) else None
+    if server is None or not _is_seen_by(caller, server):
+        raise _not_found(server_id)
+    return (await _with_volumes(tx, [server]))[0]
+
+
+async def list_servers(tx: Transaction, caller: Caller, query: ServerQuery) -> list[Server]:
+    """One page, each with its volumes.
+
+    Raises: ForbiddenError; InvalidInputError when the marker is no server that the caller sees.
+    """
+    if query.every_project and not caller.is_platform_admin:
+        raise ForbiddenError("Only an administrator of the platform can list the servers of every project.")
+    try:
+        after = await get_server(tx, caller, query.marker) if query.marker is not None else None
+    except ServerNotFoundError:
+        raise InvalidInputError(f"marker [{str(query.marker)[:255]}] not found", field="marker") from None
+    return await _with_volumes(tx, await listing.list_servers(tx, caller.require_project(), query, after))
+
+
+async def list_ports(tx: Transaction, caller: Caller) -> list[Port]:
+    """The network cards of the project's servers."""
+    project_id = caller.require_project()
+    found = await listing.list_servers(tx, project_id, ServerQuery(), None)
+    return [port_of(server.project_id, server.id) for server in found]
+
+
+async def start_server(tx: Transaction, caller: Caller, settings: Settings, server_id: str) -> Job:
+    """Raises: ServerNotFoundError, ServerBusyError, ServerStateError, HostMemoryError."""
+    return await _act(tx, caller, settings, server_id, Action.START)
+
+
+async def stop_server(tx: Transaction, caller: Caller, settings: Settings, server_id: str) -> Job:
+    """The guest is asked to power off; after a while it is stopped by force.
+
+    Raises: ServerNotFoundError, ServerBusyError, ServerStateError.
+    """
+    return await _act(tx, caller, settings, server_id, Action.STOP)
+
+
+async def reboot_server(tx: Transaction, caller: Caller, settings: Settings, server_id: str, *, hard: bool) -> Job:
+    """Soft asks the guest to power off first, hard does not.
+
+    Raises: ServerNotFoundError, ServerBusyError, ServerStateError, HostMemoryError.
+    """
+    return await _act(tx, caller, settings, server_id, Action.HARD_REBOOT if hard else Action.SOFT_REBOOT)
+
+
+async def delete_server(tx: Transaction, caller: Caller, settings: Settings, server_id: str) -> None:
+    """Ends whatever else is being done to it, but for a capture. Asking twice is harmless.
+
+    Raises: ServerNotFoundError, ServerBusyError during a capture.
+    """
+    caller.require_writer()
+    server = await _lock_own_server(tx, caller, server_id)
+    if server.task_state is TaskState.DELETING:
+        return
+    require_legal(server, Action.DELETE)
+    if server.job_id is not None:
+        with contextlib.suppress(ConflictError):  # it has just ended
+            await jobs.cancel_job(tx, server.job_id, project_id=server.project_id, service=Service.ECS)
+    await _begin(tx, caller, settings, server, Action.DELETE, args={"interrupted_job_id": server.job_id})
+
+
+async def update_server(tx: Transaction, caller: Caller, server_id: str, **changes: str | None) -> Server:
+    """Of name and description, what is given. Raises: ServerNotFoundError."""
+    caller.require_writer()
+    server = await _lock_own_server(tx, caller, server_id)
+    await rows.replace_server(tx, replace(server, **changes, updated_at=utcnow()))
+    return await get_server(tx, caller, server_id)
+
+
+async def set_metadata(tx: Transaction, caller: Caller, server_id: str, metadata: Mapping[str, str]) -> dict[str, str]:
+    """Replaces all of it. Raises: ServerNotFoundError, ForbiddenError for too many items."""
+    caller.require_writer()
+    if len(metadata) > MAX_METADATA_ITEMS:
+        raise ForbiddenError(f"Maximum number of metadata items exceeds {MAX_METADATA_ITEMS}")
+    server = await _lock_own_server(tx, caller, server_id)
+    await rows.replace_server(tx, replace(server, metadata=dict(metadata), updated_at=utcnow()))
+    return dict(metadata)
+
+
+async def merge_metadata(
+    tx: Transaction, caller: Caller, server_id: str, metadata: Mapping[str, str]
+) -> dict[str, str]:
+    """Adds to it, or changes it. Raises: as `set_metadata`."""
+    server = await _lock_own_server(tx, caller, server_id)
+    return await set_metadata(tx, caller, server_id, {**server.metadata, **metadata})
+
+
+async def remove_metadata_item(tx: Transaction, caller: Caller, server_id: str, key: str) -> bool:
+    """False when there is no such item. Raises: ServerNotFoundError."""
+    server = await _lock_own_server(tx, caller, server_id)
+    rest = {name: value for name, value in server.metadata.items() if name != key}
+    if len(rest) == len(server.metadata):
+        return False
+    await set_metadata(tx, caller, server_id, rest)
+    return True
+
+
+# --- captures --------------------------------------------------------------------------------------------------------
+
+
+async def lock_for_capture(
+    tx: Transaction, project_id: str, server_id: str, *, allow_running: bool = False
+) -> CaptureSource:
+    """Gives the server the task `image_snapshot`, so that nothing else happens to it until `unlock_after_capture`.
+
+    Of two captures at once one gets ServerBusyError: the row is locked while it is looked at.
+
+    Raises, in this order: ServerNotFoundError, ServerNotCapturableError, ServerBusyError, ServerNotStoppedError,
+    ServerHasNoSystemDiskError, SystemDiskUnavailableError, SystemDiskTooLargeError.
+    """
+    server = await rows.get_server(tx, server_id, lock=True) if is_uuid(server_id) else None
+    if server is None or server.project_id != project_id:
+        raise ServerNotFoundError
+    root = await volumes.get_root_volume(tx, server.id)
+    image_metadata = (root.image_metadata if root else None) or {}
+    if image_metadata.get("disk_format") == "iso":
+        raise ServerNotCapturableError
+    if server.task_state is not None or await jobs.has_live_job(tx, server.id, *CAPTURE_KINDS):
+        raise ServerBusyError
+    legal = RULES[Action.CAPTURE].legal_in | ({VmState.ACTIVE} if allow_running else set())
+    if server.vm_state not in legal:
+        raise ServerNotStoppedError
+    if root is None:
+        raise ServerHasNoSystemDiskError
+    if root.status not in USABLE or root.layer_id is None:
+        raise SystemDiskUnavailableError
+    if root.size_bytes > TIB:
+        raise SystemDiskTooLargeError
+    await rows.replace_server(tx, replace(server, task_state=RULES[Action.CAPTURE].task))
+    return CaptureSource(
+        server_id=server.id,
+        server_name=server.name,
+        flavor=server.flavor,
+        image_id=server.image_id,
+        volume_id=root.id,
+        layer_id=root.layer_id,
+        size_bytes=root.size_bytes,
+        image_metadata=image_metadata,
+    )
+
+
+async def unlock_after_capture(tx: Transaction, server_id: str) -> None:
+    """Nothing happens when the server is not being captured. Safe to repeat."""
+    server = await rows.get_server(tx, server_id, lock=True)
+    if server is not None and server.task_state is TaskState.IMAGE_SNAPSHOT:
+        await rows.replace_server(tx, replace(server, task_state=None))
+
+
+async def retarget_volume_layer(tx: Transaction, volume_id: str, old_layer_id: str, new_layer_id: str) -> None:
+    """Puts another writable layer under a server's disk. Safe to repeat. Raises: ConflictError."""
+    await volumes.retarget_layer(tx, volume_id, old_layer_id, new_layer_id)
+
+
+async def is_stopped(tx: Transaction, server_id: str) -> bool:
+    """Whether no machine has the server's disks open, and none is about to."""
+    server = await rows.get_server(tx, server_id)
+    return server is None or (
+        server.vm_state is VmState.STOPPED and server.task_state in {None, TaskState.IMAGE_SNAPSHOT}
+    )
+
+
+# --- common ----------------------------------------------------------------------------------------------------------
+
+
+def _not_found(server_id: str) -> ServerNotFoundError:
+    return ServerNotFoundError(f"Instance {server_id[:255]} could not be found.")
+
+
+def _is_seen_by(caller: Caller, server: Server) -> bool:
+    return server.project_id == caller.project_id or caller.is_platform_admin
+
+
+async def _with_volumes(tx: Transaction, servers: list[Server]) -> list[Server]:
+    attached = await volumes.list_attached(tx, [server.id for server in servers])
+    return [replace(server, volumes=attached[server.id]) for server in servers]
+
+
+async def _lock_own_server(tx: Transaction, caller: Caller, server_id: str) -> Server:
+    caller.require_project()
+    server = await rows.get_server(tx, server_id, lock=True) if is_uuid(server_id) else None
+    if server is None or not _is_seen_by(caller, server):
+        raise _not_found(server_id)
+    return server
+
+
+async def _act(tx: Transaction, caller: Caller, settings: Settings, server_id: str, action: Action) -> Job:
+    caller.require_writer()
+    server = await _lock_own_server(tx, caller, server_id)
+    require_legal(server, action)
+    gets_machine = server.vm_state is not VmState.ACTIVE and RULES[action].ends_in is VmState.ACTIVE
+    if gets_machine:
+        await require_host_memory(tx, settings, server.flavor.ram_mib)
+    return await _begin(tx, caller, settings, server, action)
+
+
+async def _begin(
+    tx: Transaction,
+    caller: Caller,
+    settings: Settings,
+    server: Server,
+    action: Action,
+    args: Mapping[str, Any] | None = None,
+) -> Job:
+    """Notes the task and submits the job that carries it out."""
+    job_id = new_hex_id()
+    task = RULES[action].task
+    await rows.replace_server(tx, replace(server, task_state=task, job_id=job_id, updated_at=utcnow()))
+    return await jobs.submit_job(
+        tx,
+        NewJob(
+            id=job_id,
+            kind=JOB_KINDS[action],
+            service=Service.ECS,
+            lane=Lane.MACHINE,
+            subject_id=server.id,
+            project_id=server.project_id,
+            user_id=caller.user_id,
+            args={"server_id": server.id, "action": str(action), **(args or {})},
+            timeout_s=settings.job_timeout_s,
+        ),
+    )

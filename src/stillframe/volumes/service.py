@@ -1,0 +1,182 @@
+"""What a caller, a server or a capture can do with volumes."""
+
+from collections.abc import Collection
+
+import msgspec
+from msgspec.structs import replace
+
+from stillframe.config import Settings
+from stillframe.db import Transaction
+from stillframe.errors import (
+    ConflictError,
+    ForbiddenError,
+    InvalidInputError,
+    VolumeNotFoundError,
+    VolumeQuotaExceededError,
+    VolumeStateError,
+)
+from stillframe.identity import service as identity
+from stillframe.identity.model import Caller
+from stillframe.kit.clock import utcnow
+from stillframe.kit.ids import is_uuid, new_uuid
+from stillframe.kit.units import GIB
+from stillframe.layers import service as layers
+from stillframe.volumes import rows
+from stillframe.volumes.model import Attachment, NewSystemDisk, Volume, VolumeQuery, VolumeStatus
+
+
+class VolumeUsage(msgspec.Struct, frozen=True, kw_only=True):
+    """What a project has and may have."""
+
+    volumes: int
+    volumes_limit: int
+    size_gib: int
+    size_limit_gib: int
+
+
+async def get_volume(tx: Transaction, caller: Caller, volume_id: str) -> Volume:
+    """`volume_id` may be any text. Raises: VolumeNotFoundError, also for a volume of another project."""
+    project_id = caller.require_project()
+    volume = await rows.get_volume(tx, volume_id) if is_uuid(volume_id) else None
+    if volume is None or (volume.project_id != project_id and not caller.is_platform_admin):
+        raise VolumeNotFoundError(f"Volume {volume_id[:255]} could not be found.")
+    return volume
+
+
+async def list_volumes(tx: Transaction, caller: Caller, query: VolumeQuery) -> list[Volume]:
+    """One page. Raises: ForbiddenError; InvalidInputError when the marker is no volume that the caller sees."""
+    if query.every_project and not caller.is_platform_admin:
+        raise ForbiddenError("Only an administrator of the platform can list the volumes of every project.")
+    try:
+        after = await get_volume(tx, caller, query.marker) if query.marker is not None else None
+    except VolumeNotFoundError as error:
+        raise InvalidInputError(f"The marker is not a volume: {error.message}", field="marker") from None
+    return await rows.list_volumes(tx, caller.require_project(), query, after)
+
+
+async def create_system_disk(tx: Transaction, settings: Settings, new: NewSystemDisk) -> Volume:
+    """The volume of a server that is being made, `creating` until its layer is there.
+
+    Raises: VolumeQuotaExceededError.
+    """
+    await require_room_for_volume(tx, settings, new.project_id, new.size_bytes)
+    now = utcnow()
+    attachment = Attachment(
+        id=new_uuid(),
+        server_id=new.server_id,
+        device_index=0,
+        boot_index=0,
+        delete_on_termination=new.delete_on_termination,
+        attached_at=now,
+    )
+    volume = Volume(
+        id=new_uuid(),
+        project_id=new.project_id,
+        user_id=new.user_id,
+        name="",
+        description="",
+        size_bytes=new.size_bytes,
+        status=VolumeStatus.CREATING,
+        volume_type=new.volume_type,
+        availability_zone=new.availability_zone,
+        bootable=True,
+        layer_id=new.layer_id,
+        image_metadata=new.image_metadata,
+        attachment=attachment,
+        created_at=now,
+        updated_at=now,
+    )
+    await rows.insert_volume(tx, volume)
+    return volume
+
+
+async def require_room_for_volume(tx: Transaction, settings: Settings, project_id: str, size_bytes: int) -> None:
+    """Counted exactly: the project's row is locked meanwhile. Raises: VolumeQuotaExceededError."""
+    await identity.lock_project(tx, project_id)
+    count, total_bytes = await rows.count_and_size_of_project(tx, project_id)
+    if count + 1 > settings.volume_quota:
+        raise VolumeQuotaExceededError(f"Quota exceeded for volumes: {count} of {settings.volume_quota} are in use.")
+    if total_bytes + size_bytes > settings.volume_quota_gib * GIB:
+        raise VolumeQuotaExceededError(
+            f"Quota exceeded for gigabytes: {total_bytes // GIB} of {settings.volume_quota_gib} are in use."
+        )
+
+
+async def get_usage(tx: Transaction, settings: Settings, project_id: str) -> VolumeUsage:
+    count, total_bytes = await rows.count_and_size_of_project(tx, project_id)
+    return VolumeUsage(
+        volumes=count,
+        volumes_limit=settings.volume_quota,
+        size_gib=-(-total_bytes // GIB),
+        size_limit_gib=settings.volume_quota_gib,
+    )
+
+
+async def list_attached(tx: Transaction, server_ids: Collection[str]) -> dict[str, tuple[Volume, ...]]:
+    """The disks of each server, system disk first."""
+    attached: dict[str, tuple[Volume, ...]] = dict.fromkeys(server_ids, ())
+    for volume in await rows.list_attached(tx, server_ids) if server_ids else []:
+        if volume.attachment:
+            attached[volume.attachment.server_id] += (volume,)
+    return attached
+
+
+async def get_root_volume(tx: Transaction, server_id: str) -> Volume | None:
+    """The server's system disk: the one with boot index 0."""
+    for volume in await rows.list_attached(tx, [server_id]):
+        if volume.attachment and volume.attachment.boot_index == 0:
+            return volume
+    return None
+
+
+async def set_status(tx: Transaction, volume_id: str, status: VolumeStatus) -> None:
+    """Nothing happens when the volume is gone."""
+    volume = await rows.get_volume(tx, volume_id, lock=True)
+    if volume is not None and volume.status is not status:
+        await rows.replace_volume(tx, replace(volume, status=status, updated_at=utcnow()))
+
+
+async def retarget_layer(tx: Transaction, volume_id: str, old_layer_id: str, new_layer_id: str) -> None:
+    """Puts another writable layer under the volume. Safe to repeat.
+
+    Raises: ConflictError when the volume's disk is neither of the two.
+    """
+    if await rows.set_layer(tx, volume_id, old_layer_id=old_layer_id, new_layer_id=new_layer_id):
+        return
+    volume = await rows.get_volume(tx, volume_id)
+    if volume is None or volume.layer_id != new_layer_id:
+        raise ConflictError("The disk of the server has changed meanwhile.", cause=f"volume {volume_id}")
+
+
+async def detach_from_deleted_server(tx: Transaction, server_id: str) -> None:
+    """Volumes that end with their server go, the others stay behind. Safe to repeat."""
+    for volume in await rows.list_attached(tx, [server_id]):
+        is_whole = volume.status in {VolumeStatus.AVAILABLE, VolumeStatus.IN_USE}
+        if (volume.attachment and volume.attachment.delete_on_termination) or not is_whole:
+            await _drop(tx, volume)
+        else:
+            freed = replace(volume, attachment=None, status=VolumeStatus.AVAILABLE, updated_at=utcnow())
+            await rows.replace_volume(tx, freed)
+
+
+async def delete_volume(tx: Transaction, caller: Caller, volume_id: str) -> None:
+    """Its bytes go when no image made from it needs them any more.
+
+    Raises: VolumeNotFoundError, ForbiddenError, VolumeStateError while it is attached or being made.
+    """
+    caller.require_writer()
+    await get_volume(tx, caller, volume_id)
+    volume = await rows.get_volume(tx, volume_id, lock=True)
+    if volume is None:
+        raise VolumeNotFoundError(f"Volume {volume_id} could not be found.")
+    if volume.attachment is not None or volume.status not in {VolumeStatus.AVAILABLE, VolumeStatus.ERROR}:
+        raise VolumeStateError(
+            "Invalid volume: Volume status must be available or error and must not be attached to a server, "
+            f"but is {volume.status}."
+        )
+    await _drop(tx, volume)
+
+
+async def _drop(tx: Transaction, volume: Volume) -> None:
+    await rows.delete_volume(tx, volume.id)
+    await layers.release(tx, volume.layer_id)
