@@ -173,7 +173,7 @@ def _handler_for(cloud: StandIn) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(payload)
             self.close_connection = reply.announced_length is not None
 
-        do_GET = do_POST = do_PUT = do_DELETE = _serve
+        do_GET = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815 - the library looks for these names
 
         def log_message(self, *args: object) -> None:
             pass

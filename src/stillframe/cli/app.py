@@ -14,8 +14,8 @@ from cyclopts.config import Toml
 from stillframe import __version__
 from stillframe.cli import operator
 from stillframe.cli.context import Context
-from stillframe.cli.errors import CliError, ExitCode
-from stillframe.cli.output import Format, printable, say
+from stillframe.cli.errors import CliError, ExitCode, TerminatedError
+from stillframe.cli.output import Format, tell_error
 
 app = App(
     name="stillframe",
@@ -53,10 +53,6 @@ app.command(
     group=_COMMANDS,
 )
 operator.register(app)
-
-
-class TerminatedError(KeyboardInterrupt):
-    """SIGTERM, which ends a command just as Ctrl-C does: cleaned up."""
 
 
 @app.meta.default
@@ -124,9 +120,7 @@ def _explain(error: BaseException) -> ExitCode | None:
 
 
 def _tell(error: CliError) -> ExitCode:
-    say(f"error: {printable(str(error), keep=chr(10))}")
-    if error.hint:
-        say(f"  fix: {printable(error.hint)}")
+    tell_error(error)
     return error.exit_code
 
 

@@ -50,6 +50,10 @@ class CliError(Exception):
         return f"{self.code} {self.message}" if self.code else self.message
 
 
+class TerminatedError(KeyboardInterrupt):
+    """SIGTERM, which ends a command just as Ctrl-C does: cleaned up."""
+
+
 class Remedy(NamedTuple):
     """Names in braces are filled from what the command worked on: {server}, {image}, {target}, {job}."""
 

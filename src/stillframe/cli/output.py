@@ -5,6 +5,8 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
+from stillframe.cli.errors import CliError
+
 Format = Literal["table", "json"]
 
 
@@ -33,6 +35,12 @@ def print_fields(fields: Mapping[str, object]) -> None:
 def say(text: str) -> None:
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
+
+
+def tell_error(error: CliError) -> None:
+    say(f"error: {printable(str(error), keep=chr(10))}")
+    if error.hint:
+        say(f"  fix: {printable(error.hint)}")
 
 
 def cell_text(value: object) -> str:
