@@ -107,7 +107,7 @@ def load_settings(
     merged = {**from_file, **from_env, **given}
     merged["data_dir"] = str(Path(merged.get("data_dir", data_dir)).expanduser().absolute())
     try:
-        return msgspec.convert(merged, Settings, strict=False)
+        return msgspec.convert(merged, Settings, strict=False, dec_hook=lambda kind, text: kind(text))
     except msgspec.ValidationError as error:
         raise InvalidInputError(f"configuration: {error}") from None
 

@@ -97,6 +97,7 @@ def parts(settings: Settings, layout: DataLayout) -> tuple[Part, ...]:
         is_ready=lambda: all(answers(settings, name) for name in PORTS if name != "obs"),
     )
     worker = Part(
+        needs=("api",),
         name="worker",
         argv=(*program, "worker"),
         env=env,
@@ -110,6 +111,7 @@ def _obs_part(settings: Settings, layout: DataLayout) -> Part:
     obs = ObsSettings.from_settings(settings, layout)
     return Part(
         name="obs",
+        needs=("api",),
         argv=build_obs_argv(obs),
         env=build_obs_env(obs),
         log=layout.log("obs"),
