@@ -263,6 +263,11 @@ def _sync_engine(resources: Resources) -> sa.Engine:
     if not url.startswith("sqlite"):
         return sa.create_engine(url, pool_size=5, max_overflow=10, pool_pre_ping=True)
     engine = sa.create_engine(url, connect_args={"check_same_thread": False})
-    sa.event.listen(engine, "connect", prepare_sqlite)
-    sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    sa.event.listen(engine, "connect", _prepare_for_dbos)
     return engine
+
+
+def _prepare_for_dbos(connection: Any, record: object) -> None:
+    """DBOS says BEGIN itself in its migrations and leaves it to the driver everywhere else."""
+    prepare_sqlite(connection, record)
+    connection.isolation_level = "IMMEDIATE"

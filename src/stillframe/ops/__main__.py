@@ -10,6 +10,7 @@ from stillframe.ops.up import settings_from_environment
 
 def main() -> None:
     end_with_parent()
+    os.umask(0o077)
     settings = settings_from_environment(os.environ)
     try:
         if sys.argv[1] == "serve":
