@@ -4,6 +4,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -75,12 +76,13 @@ class Home:
         async with self.database.writing() as tx:
             return await identity.create_project(tx, self.domain.id, name or f"eu-de_{uuid.uuid4().hex}")
 
+    @cached_property
     def app(self) -> ASGIApp:
         return build_identity_app(self.database, self.keys, self.settings)
 
     def client(self, token: str | None = None) -> httpx.AsyncClient:
         headers = {"X-Auth-Token": token} if token else {}
-        transport = httpx.ASGITransport(self.app())  # type: ignore[arg-type]
+        transport = httpx.ASGITransport(self.app)  # type: ignore[arg-type]
         return httpx.AsyncClient(transport=transport, base_url="http://iam.test:5000", headers=headers)
 
 
