@@ -1,0 +1,71 @@
+"""The block graph of a disk, spelled out for QEMU and qemu-img.
+
+Every node has its driver and every qcow2 node its backing node, the last one `null`. So no format is ever probed and a
+backing file name in a header is never opened: a file which claims to be something else is refused or read as it is.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from stillframe.qemu.model import Chain, ChainLink
+
+BlockNode = dict[str, Any]
+FileName = Callable[[Path], str]
+"""How the opening program gets at a file: its path, or `/dev/fdset/N` for one which was opened for it."""
+
+
+def json_filename(chain: Chain) -> str:
+    """What qemu-img takes wherever it takes a file name, to read the disk."""
+    return "json:" + _compact(_graph(chain, file_name=str, name=None, writable=False))
+
+
+def blockdev(chain: Chain, *, name: str, writable: bool, file_name: FileName = str) -> str:
+    """The value of QEMU's -blockdev. The top node is called `name`, those below `name-1`, `name-2` ..."""
+    return _compact(_graph(chain, file_name=file_name, name=name, writable=writable))
+
+
+def _graph(chain: Chain, *, file_name: FileName, name: str | None, writable: bool) -> BlockNode:
+    _check_chain(chain)
+    below: BlockNode | None = None
+    for depth in reversed(range(len(chain))):
+        below = _node(
+            chain[depth],
+            backing=below,
+            file_name=file_name,
+            name=name and (f"{name}-{depth}" if depth else name),
+            writable=writable and depth == 0,
+        )
+    if below is None:
+        raise ValueError("a disk has at least one file")
+    return below
+
+
+def _check_chain(chain: Chain) -> None:
+    for link in chain:
+        if not link.path.is_absolute():
+            raise ValueError(f"{link.path} is relative: who opens it may stand elsewhere")
+    if any(link.format != "qcow2" for link in chain[:-1]):
+        raise ValueError("only a qcow2 file can have another below it")
+
+
+def _node(
+    link: ChainLink, *, backing: BlockNode | None, file_name: FileName, name: str | None, writable: bool
+) -> BlockNode:
+    file: BlockNode = {"driver": "file", "filename": file_name(link.path), "read-only": not writable}
+    node: BlockNode = {"driver": link.format, "read-only": not writable}
+    if name:
+        node["node-name"] = name
+        file["node-name"] = f"{name}-file"
+    if writable:
+        # What the guest trims becomes a hole in the file, so that overlays stay as small as what they hold.
+        node["discard"] = file["discard"] = "unmap"
+    node["file"] = file
+    if link.format == "qcow2":
+        node["backing"] = backing
+    return node
+
+
+def _compact(node: BlockNode) -> str:
+    return json.dumps(node, separators=(",", ":"))
