@@ -30,6 +30,15 @@ modules_of() {
         awk '$1 == "insmod" && !seen[$2]++ { print $2 }'
 }
 
+# Debian 13 compresses its modules; busybox loads plain ones.
+copy_module() {
+    mkdir -p "$(dirname "$2")"
+    case $1 in
+        *.xz) xz -dc "$1" >"${2%.xz}" ;;
+        *) cp "$1" "$2" ;;
+    esac
+}
+
 # Copies programs and the libraries they are linked with to the same places below a tree.
 copy_programs() {
     local tree=$1
@@ -43,7 +52,7 @@ make_initramfs() {
     install /bin/busybox initramfs/bin/busybox
     local number=10
     modules_of virtio_pci virtio_blk | while read -r module; do
-        install -m 644 "$module" "initramfs/modules/$((number++))-${module##*/}"
+        copy_module "$module" "initramfs/modules/$((number++))-${module##*/}"
     done
     (cd initramfs && find . | sort | cpio -o -H newc -R 0:0 --quiet) | gzip -9n >initrd.gz
 }
@@ -76,7 +85,7 @@ make_root_tree() {
     install /sbin/resize2fs root/sbin/resize2fs
     copy_programs root /bin/bash /sbin/resize2fs
     modules_of virtio_pci button evdev virtio_net isofs | while read -r module; do
-        install -D -m 644 "$module" "root/lib/modules/$version/${module#"${kernel_root%/}/lib/modules/$version/"}"
+        copy_module "$module" "root/lib/modules/$version/${module#"${kernel_root%/}/lib/modules/$version/"}"
     done
     cp "$kernel_root/lib/modules/$version"/modules.{builtin,builtin.modinfo,order} "root/lib/modules/$version/"
     depmod -b root "$version"

@@ -26,6 +26,7 @@ _PACKAGES = {
     "resize2fs": "e2fsprogs",
     "sfdisk": "fdisk",
     "syslinux": "syslinux",
+    "xz": "xz-utils",
 }
 """Every program build.sh calls beyond what each Debian has, and the package it comes from."""
 
