@@ -1,8 +1,8 @@
 """Lists: what is found, in which order, and by which index."""
 
 import random
-from itertools import pairwise
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest

@@ -135,3 +135,11 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     status: MemberStatus
     created_at: datetime
     updated_at: datetime
+
+
+class Upload(msgspec.Struct, frozen=True, kw_only=True):
+    """Data on its way into an image that is `saving`; the layer it is written to becomes the image's at the end."""
+
+    image_id: str
+    layer_id: str
+    started_at: datetime

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from stillframe.db import Transaction, UtcTime, metadata
-from stillframe.images.model import Image, ImageKind, ImageStatus, Member, MemberStatus, OsInfo, Visibility
+from stillframe.images.model import Image, ImageKind, ImageStatus, Member, MemberStatus, OsInfo, Upload, Visibility
 
 EVERYBODY = ""
 """The audience of public images."""
@@ -143,6 +143,15 @@ image_members = sa.Table(
     sa.Index("ix_image_members_project_id_status_image_id", "project_id", "status", "image_id"),
 )
 
+# An upload under way. The layer is named without a key on purpose: one that is only being written is nobody's yet.
+image_uploads = sa.Table(
+    "image_uploads",
+    metadata,
+    sa.Column("image_id", sa.ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("layer_id", sa.String(36), nullable=False),
+    sa.Column("started_at", UtcTime, nullable=False),
+)
+
 
 def value_key(value: str) -> str:
     """What a property's value is found by: an index entry cannot be as long as a value can."""
@@ -220,6 +229,7 @@ async def bury_image(tx: Transaction, image: Image) -> None:
     await replace_image(tx, image)
     await _delete_tags_and_properties(tx, image.id)
     await tx.execute(sa.delete(image_members).where(image_members.c.image_id == image.id))
+    await delete_upload(tx, image.id)
 
 
 async def delete_image_row(tx: Transaction, image_id: str) -> None:
@@ -294,3 +304,26 @@ async def delete_member(tx: Transaction, image_id: str, project_id: str) -> bool
         sa.delete(image_members).where(image_members.c.image_id == image_id, image_members.c.project_id == project_id)
     )
     return deleted.rowcount == 1
+
+
+def _upload(row: sa.Row[Any]) -> Upload:
+    return Upload(**row._mapping)  # noqa: SLF001
+
+
+async def insert_upload(tx: Transaction, upload: Upload) -> None:
+    await tx.execute(
+        sa.insert(image_uploads).values(**{name: getattr(upload, name) for name in upload.__struct_fields__})
+    )
+
+
+async def get_upload(tx: Transaction, image_id: str) -> Upload | None:
+    row = await tx.first(sa.select(image_uploads).where(image_uploads.c.image_id == image_id))
+    return _upload(row) if row else None
+
+
+async def list_uploads(tx: Transaction) -> list[Upload]:
+    return [_upload(row) for row in await tx.all(sa.select(image_uploads))]
+
+
+async def delete_upload(tx: Transaction, image_id: str) -> None:
+    await tx.execute(sa.delete(image_uploads).where(image_uploads.c.image_id == image_id))

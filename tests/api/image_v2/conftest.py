@@ -1,4 +1,4 @@
-"""The door of Glance by itself: its routes with the dependencies the whole service gives them, and a caller per header."""
+"""The door of Glance by itself: its routes, the dependencies the whole service gives them, a caller from a header."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -19,13 +19,15 @@ from stillframe.identity.tokens import TokenKeys
 from stillframe.jobs.resources import Resources
 from tests.images.helpers import OURS, add_projects, caller
 
+QUOTA = 40
+
 
 async def _caller(request: Request[Any, Any, Any]) -> Caller:
     return caller(request.headers["x-project"], request.headers["x-role"])
 
 
 def settings_for(data_dir: Path, **chosen: Any) -> Settings:
-    return Settings(data_dir=data_dir, image_quota=200, **chosen)
+    return Settings(data_dir=data_dir, image_quota=QUOTA, **chosen)
 
 
 @pytest.fixture

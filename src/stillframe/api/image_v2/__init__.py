@@ -5,7 +5,7 @@ Source: OpenStack Image API v2 reference; Open Telekom Cloud, IMS API reference,
 
 from litestar import Router
 
-from stillframe.api.image_v2 import discovery, info, routes
+from stillframe.api.image_v2 import data, discovery, info, routes
 from stillframe.api.image_v2.discovery import OPEN_REQUESTS
 from stillframe.api.image_v2.errors import exception_handlers
 from stillframe.api.image_v2.not_offered import not_offered
@@ -15,6 +15,7 @@ MAX_BODY_BYTES = 4 * 1024 * 1024
 
 handlers = [
     *discovery.handlers,
+    *data.handlers,
     Router(
         path="/",
         route_handlers=[*routes.handlers, *info.handlers, *not_offered],

@@ -103,11 +103,8 @@ def require_writable(name: str) -> None:
 
 
 def has_attribute(image: Image, name: str) -> bool:
-    if name == "tags" or name in DERIVED:
-        return True
-    if name in BY_NAME:
-        return not BY_NAME[name].omit_empty or BY_NAME[name].get(image) != ""
-    return name in image.properties
+    """The attributes of the table are always there, as is what follows from them; other properties may be missing."""
+    return name == "tags" or name in BY_NAME or name in DERIVED or name in image.properties
 
 
 def with_attribute(image: Image, name: str, value: Any) -> Image:

@@ -1,0 +1,103 @@
+"""An image's bytes: PUT and GET .../file."""
+
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+from litestar import Request, Response, get, put
+from litestar.exceptions import HTTPException
+from litestar.response import Stream
+
+from stillframe.api.image_v2.routes import media_type
+from stillframe.errors import InvalidInputError
+from stillframe.identity.model import Caller
+from stillframe.images import download, upload
+from stillframe.images.download import StoredData
+from stillframe.images.errors import UploadIncompleteError
+from stillframe.jobs.resources import Resources
+
+AnyRequest = Request[Any, Any, Any]
+
+_OCTETS = "application/octet-stream"
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
+_SIZE = re.compile(r"\d{1,18}", re.ASCII)
+
+
+@put("/v2/images/{image_id:str}/file", status_code=204, request_max_body_size=None)
+async def upload_image_data(request: AnyRequest, image_id: str, caller: Caller, resources: Resources) -> None:
+    if media_type(request) != _OCTETS:
+        raise HTTPException(status_code=415, detail=f"The content type must be {_OCTETS}.")
+    await upload.upload_data(resources, caller, image_id, _received(request), announced_bytes=_announced_bytes(request))
+
+
+async def _received(request: AnyRequest) -> AsyncIterator[bytes]:
+    """The body as it comes in.
+
+    Raises: UploadIncompleteError when the client goes away in the middle.
+    """
+    while True:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise UploadIncompleteError
+        if message["type"] == "http.request":
+            yield message["body"]
+            if not message.get("more_body", False):
+                return
+
+
+def _announced_bytes(request: AnyRequest) -> int | None:
+    """By x-openstack-image-size, which a client sends when it sends its data in pieces of unknown number."""
+    announced = [
+        request.headers[name] for name in ("x-openstack-image-size", "content-length") if name in request.headers
+    ]
+    if not all(_SIZE.fullmatch(one) for one in announced) or len(set(announced)) > 1:
+        raise InvalidInputError("x-openstack-image-size must be the number of bytes in the body.")
+    return int(announced[0]) if announced else None
+
+
+@get("/v2/images/{image_id:str}/file")
+async def download_image_data(
+    request: AnyRequest, image_id: str, caller: Caller, resources: Resources
+) -> Response[Any]:
+    stored = await download.open_data(resources, caller, image_id)
+    if stored is None:
+        return Response(None, status_code=204)
+    wanted = _wanted_range(request.headers.get("range"), stored)
+    if wanted is None:
+        headers = {"Content-MD5": stored.checksum} if stored.checksum else {}
+        return _stream(stored, 0, stored.size_bytes, 200, headers)
+    start, length = wanted
+    headers = {"Content-Range": f"bytes {start}-{start + length - 1}/{stored.size_bytes}"}
+    return _stream(stored, start, length, 206, headers)
+
+
+def _stream(stored: StoredData, start: int, length: int, status: int, headers: dict[str, str]) -> Stream:
+    return Stream(
+        download.read_range(stored.file, start, length),
+        status_code=status,
+        media_type=_OCTETS,
+        headers={"Content-Length": str(length), "Accept-Ranges": "bytes", **headers},
+    )
+
+
+def _wanted_range(header: str | None, stored: StoredData) -> tuple[int, int] | None:
+    """(start, length) of a single range; anything else in the header asks for everything, as RFC 9110 has it."""
+    matched = _RANGE.fullmatch(header.replace(" ", "")) if header else None
+    if matched is None or matched[0] == "bytes=-":
+        return None
+    first, last = matched[1], matched[2]
+    start = int(first) if first else max(stored.size_bytes - int(last), 0)
+    end = min(int(last), stored.size_bytes - 1) if first and last else stored.size_bytes - 1
+    if first and last and int(last) < int(first):
+        return None
+    if start >= stored.size_bytes or end < start:
+        stored.file.close()
+        raise HTTPException(
+            status_code=416,
+            detail="The requested range lies outside of the data.",
+            headers={"Content-Range": f"bytes */{stored.size_bytes}"},
+        )
+    return start, end - start + 1
+
+
+handlers = [upload_image_data, download_image_data]

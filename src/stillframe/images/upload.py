@@ -1,0 +1,191 @@
+"""Uploading an image's data: received into a layer of its own, looked at, and only then given to the image.
+
+queued ──► saving ──► active        one transaction makes the layer sealed and the image active
+  ▲           │
+  └───────────┘                     whatever goes wrong, also the death of the process: nothing of the try remains
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import structlog
+
+from stillframe.blobs.digests import Digests
+from stillframe.blobs.layout import DataLayout, DiskFormat
+from stillframe.db import Transaction
+from stillframe.errors import InvalidInputError, UnavailableError
+from stillframe.identity.model import Caller
+from stillframe.images import intake, rows, service
+from stillframe.images.content import checked_virtual_size
+from stillframe.images.errors import (
+    ImageGoneError,
+    UploadConflictError,
+    UploadSizeMismatchError,
+    UploadTooLargeError,
+)
+from stillframe.images.model import Image, ImageStatus, Upload
+from stillframe.jobs.resources import Resources
+from stillframe.kit.clock import utcnow
+from stillframe.kit.ids import new_uuid
+from stillframe.layers import service as layers
+
+log = structlog.get_logger("stillframe.images")
+
+TOUCH_INTERVAL_S = 30.0
+"""How often a long upload says that it lives; a layer that is silent for minutes is swept away."""
+
+START_GRACE = timedelta(seconds=10)
+"""Time between noting an upload and locking its file."""
+
+
+async def upload_data(
+    resources: Resources, caller: Caller, image_id: str, chunks: AsyncIterator[bytes], *, announced_bytes: int | None
+) -> None:
+    """Stores the data and makes the image active; returns when both are durable.
+
+    Raises: ImageNotFoundError, NotImageOwnerError, UploadConflictError unless the image waits for data,
+    InvalidInputError without formats; UploadTooLargeError, UploadSizeMismatchError, ImageContentError for the data;
+    ImageGoneError when it was deleted meanwhile; UnavailableError when the disk is full; whatever `chunks` raises.
+    """
+    limit_bytes = resources.settings.upload_limit_bytes
+    if announced_bytes is not None and announced_bytes > limit_bytes:
+        raise UploadTooLargeError
+    image, upload = await _begin(resources, caller, image_id)
+    path = _path(resources.layout, image, upload)
+    try:
+        measured = _measured(intake.blocks(chunks), limit_bytes, announced_bytes)
+        digests = await _receive(path, _touching(resources, upload, measured))
+        virtual_size_bytes = await checked_virtual_size(path, image.disk_format or "", digests.size_bytes)
+        await _finish(resources, upload, digests, virtual_size_bytes)
+    except BaseException as error:
+        log.info("images.upload_failed", image=image_id, error=type(error).__name__)
+        await asyncio.shield(_take_back(resources, upload, path))
+        raise
+
+
+def stored_format(disk_format: str | None) -> DiskFormat:
+    """What the bytes are kept as: formats no server can start from are kept as they are, and called raw."""
+    return DiskFormat(disk_format) if disk_format in set(DiskFormat) else DiskFormat.RAW
+
+
+def _path(layout: DataLayout, image: Image, upload: Upload) -> Path:
+    return layout.layer(upload.layer_id, stored_format(image.disk_format))
+
+
+async def _begin(resources: Resources, caller: Caller, image_id: str) -> tuple[Image, Upload]:
+    async with resources.database.writing() as tx:
+        image = await service.get_own_image(tx, caller, image_id)
+        if image.status is ImageStatus.SAVING and await _take_back_if_dead(resources, tx, image):
+            image = await service.get_own_image(tx, caller, image_id)
+        if image.status is not ImageStatus.QUEUED or image.origin:
+            raise UploadConflictError(f"Image {image.id} is {image.status} and takes no data.")
+        if image.disk_format is None or image.container_format is None:
+            raise InvalidInputError("Properties disk_format and container_format must be set before data is uploaded.")
+        upload = Upload(image_id=image.id, layer_id=new_uuid(), started_at=utcnow())
+        await layers.plan_blob(tx, upload.layer_id, stored_format(image.disk_format))
+        await rows.insert_upload(tx, upload)
+        await rows.update_image_columns(tx, image.id, status=ImageStatus.SAVING, updated_at=upload.started_at)
+        return image, upload
+
+
+async def _measured(
+    pieces: AsyncIterator[bytes], limit_bytes: int, announced_bytes: int | None
+) -> AsyncIterator[bytes]:
+    seen_bytes = 0
+    async for piece in pieces:
+        seen_bytes += len(piece)
+        if seen_bytes > limit_bytes:
+            raise UploadTooLargeError
+        if announced_bytes is not None and seen_bytes > announced_bytes:
+            break
+        yield piece
+    if announced_bytes is not None and seen_bytes != announced_bytes:
+        raise UploadSizeMismatchError
+
+
+async def _touching(resources: Resources, upload: Upload, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    touched = time.monotonic()
+    async for piece in pieces:
+        if time.monotonic() - touched > TOUCH_INTERVAL_S:
+            touched = time.monotonic()
+            async with resources.database.writing() as tx:
+                await layers.touch(tx, upload.layer_id)
+        yield piece
+
+
+async def _receive(path: Path, pieces: AsyncIterator[bytes]) -> Digests:
+    try:
+        with intake.new_locked_file(path) as file:
+            return await intake.write_all(file, pieces)
+    except OSError as error:
+        raise UnavailableError("The data could not be stored.", cause=error) from error
+
+
+async def _finish(resources: Resources, upload: Upload, digests: Digests, virtual_size_bytes: int | None) -> None:
+    async with resources.database.writing() as tx:
+        image = await rows.get_image(tx, upload.image_id, lock=True)
+        if image is None:
+            raise ImageGoneError
+        if await rows.get_upload(tx, image.id) != upload:
+            raise UploadConflictError("The upload was given up by the service.")
+        await layers.seal(
+            tx,
+            upload.layer_id,
+            stored_bytes=digests.size_bytes,
+            virtual_size_bytes=virtual_size_bytes,
+            md5=digests.md5,
+            sha512=digests.sha512,
+        )
+        await rows.update_image_columns(
+            tx,
+            image.id,
+            status=ImageStatus.ACTIVE,
+            layer_id=upload.layer_id,
+            size_bytes=digests.size_bytes,
+            virtual_size_bytes=virtual_size_bytes,
+            checksum=digests.md5,
+            os_hash_value=digests.sha512,
+            updated_at=utcnow(),
+        )
+        await rows.delete_upload(tx, image.id)
+
+
+async def _take_back(resources: Resources, upload: Upload, path: Path) -> None:
+    """Safe to repeat. The rows first: a file without a row would be found by nobody."""
+    async with resources.database.writing() as tx:
+        await _take_back_rows(tx, upload)
+    await asyncio.to_thread(path.unlink, missing_ok=True)
+
+
+async def _take_back_rows(tx: Transaction, upload: Upload) -> None:
+    if await rows.get_upload(tx, upload.image_id) == upload:
+        await rows.delete_upload(tx, upload.image_id)
+        await rows.update_image_columns(
+            tx, upload.image_id, only_in=(ImageStatus.SAVING,), status=ImageStatus.QUEUED, updated_at=utcnow()
+        )
+    await layers.release(tx, upload.layer_id)
+
+
+async def take_back_dead_uploads(resources: Resources) -> None:
+    """Lets images whose upload died with its process wait for data again. Safe at any time, in any process."""
+    async with resources.database.reading() as tx:
+        uploads = await rows.list_uploads(tx)
+    for upload in uploads:
+        async with resources.database.writing() as tx:
+            image = await rows.get_image(tx, upload.image_id, lock=True)
+            if image is not None:
+                await _take_back_if_dead(resources, tx, image)
+
+
+async def _take_back_if_dead(resources: Resources, tx: Transaction, image: Image) -> bool:
+    upload = await rows.get_upload(tx, image.id)
+    if upload is None or utcnow() - upload.started_at < START_GRACE:
+        return False
+    if intake.is_being_written(_path(resources.layout, image, upload)):
+        return False
+    log.warning("images.dead_upload_taken_back", image=image.id, layer=upload.layer_id)
+    await _take_back_rows(tx, upload)
+    return True
