@@ -46,10 +46,11 @@ def system(request: pytest.FixtureRequest) -> Iterator[System]:
 
 
 @contextmanager
-def running_system(**settings: object) -> Iterator[System]:
+def running_system(*, environment: dict[str, str] | None = None, **settings: object) -> Iterator[System]:
     """Starts `stillframe up --detach` on a data directory of its own; stops it and its machines afterwards."""
     data_dir = Path(tempfile.mkdtemp(prefix="sf-"))
     system = System(data_dir=data_dir, port_offset=free_port_offset(), settings=settings)
+    system.extra_environment = environment or {}
     try:
         system.up()
         yield system

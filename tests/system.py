@@ -26,6 +26,7 @@ class System:
     data_dir: Path
     port_offset: int
     settings: dict[str, object] = field(default_factory=dict)
+    extra_environment: dict[str, str] = field(default_factory=dict)
     tokens: dict[tuple[str, str], str] = field(default_factory=dict)
 
     @property
@@ -43,14 +44,18 @@ class System:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("OS_", "STILLFRAME_"))}
         own_home = self.data_dir / "client-home"
         own_home.mkdir(exist_ok=True)
-        return kept | {
-            "HOME": str(own_home),
-            "XDG_CACHE_HOME": str(own_home / "cache"),
-            "OS_CLIENT_CONFIG_FILE": str(self.clouds_yaml),
-            "OS_CLOUD": cloud,
-            "STILLFRAME_DATA_DIR": str(self.data_dir),
-            "STILLFRAME_PORT_OFFSET": str(self.port_offset),
-        }
+        return (
+            kept
+            | self.extra_environment
+            | {
+                "HOME": str(own_home),
+                "XDG_CACHE_HOME": str(own_home / "cache"),
+                "OS_CLIENT_CONFIG_FILE": str(self.clouds_yaml),
+                "OS_CLOUD": cloud,
+                "STILLFRAME_DATA_DIR": str(self.data_dir),
+                "STILLFRAME_PORT_OFFSET": str(self.port_offset),
+            }
+        )
 
     def run(self, *argv: str, timeout: float = 120.0, cloud: str = "stillframe") -> subprocess.CompletedProcess[str]:
         """A program of the virtual environment, by its name."""

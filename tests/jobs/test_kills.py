@@ -1,0 +1,178 @@
+"""The worker is killed with SIGKILL before, in and after every step of every job; nothing is lost, doubled or orphaned.
+
+"After" is the worst moment: the step's effect is there and not yet on record, so the restarted worker runs it again.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from tests.conftest import BACKENDS, running_system
+from tests.system import System
+
+KILLER = Path(__file__).parent / "killer"
+
+CAPTURE_STEPS = ["image_capture.make_overlay", "image_capture.seal"]
+CONSOLIDATE_STEPS = ["image_consolidate.flatten", "image_consolidate.digest", "image_consolidate.swap"]
+EXPORT_STEPS = ["image_export.wait", "image_export.convert", "image_export.upload", "image_export.finish"]
+
+
+class Killable:
+    """A system whose worker can be told where to die, and a stopped server with a marker on its disk."""
+
+    def __init__(self, system: System, plan: Path) -> None:
+        self.system = system
+        self.plan = plan
+        self.server = system.stopped_server("victim", user_data="#!/bin/sh\necho survived > /root/marker\n")
+        system.s3().create_bucket(Bucket="exports")
+
+    def kill_at(self, step: str, when: str, delay_s: float = 0.0) -> None:
+        partial = self.plan.with_suffix(".partial")
+        partial.write_text(json.dumps({"step": step, "when": when, "delay_s": delay_s}))
+        partial.replace(self.plan)
+
+    def wait_for_kill(self) -> None:
+        deadline = time.monotonic() + 60
+        while self.plan.exists():
+            assert time.monotonic() < deadline, "the worker never came to where it should die"
+            time.sleep(0.05)
+
+    def submit_capture(self, name: str) -> str:
+        with self.system.http("image") as image:
+            answer = image.post("/v2/cloudimages/action", json={"name": name, "instance_id": self.server})
+            assert answer.status_code == 200, answer.text
+            return answer.json()["job_id"]
+
+    def submit_export(self, image_id: str, key: str, file_format: str) -> str:
+        with self.system.http("image") as image:
+            body = {"bucket_url": f"exports:{key}", "file_format": file_format}
+            answer = image.post(f"/v1/cloudimages/{image_id}/file", json=body)
+            assert answer.status_code == 200, answer.text
+            return answer.json()["job_id"]
+
+    def images_named(self, name: str) -> list[dict[str, Any]]:
+        with self.system.http("image") as image:
+            return image.get("/v2/cloudimages", params={"name": name}).json()["images"]
+
+    def wait_until_consolidated(self, image_id: str) -> dict[str, Any]:
+        deadline = time.monotonic() + 90
+        with self.system.http("image") as image:
+            while not (found := image.get(f"/v2/images/{image_id}").json())["os_hash_value"]:
+                assert time.monotonic() < deadline, found
+                time.sleep(0.2)
+        return found
+
+    def delete_image(self, image_id: str) -> None:
+        with self.system.http("image") as image:
+            assert image.delete(f"/v2/images/{image_id}").status_code == 204
+
+    def check_files(self) -> None:
+        """Every layer file has a row and every row its file, once the sweeper has been round."""
+        engine = sa.create_engine(
+            str(self.system.settings.get("database_url") or f"sqlite:///{self.system.data_dir}/stillframe.db")
+        )
+        deadline = time.monotonic() + 60
+        while True:
+            with engine.connect() as connection:
+                rows = {row.id for row in connection.execute(sa.text("SELECT id FROM layers WHERE state != 'doomed'"))}
+                pending = connection.scalar(
+                    sa.text("SELECT count(*) FROM layers WHERE state IN ('doomed', 'creating')")
+                )
+            files = {path.stem for path in (self.system.data_dir / "layers").iterdir()}
+            staging = list((self.system.data_dir / "staging").iterdir())
+            if files == rows and not pending and not staging:
+                break
+            assert time.monotonic() < deadline, (files ^ rows, pending, staging)
+            time.sleep(0.5)
+        engine.dispose()
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def killable(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killable]:
+    url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else ""
+    plan = tmp_path_factory.mktemp("plan") / "plan.json"
+    extra = {"PYTHONPATH": str(KILLER), "STILLFRAME_TEST_KILL_PLAN": str(plan)}
+    with running_system(database_url=url, environment=extra) as system:
+        yield Killable(system, plan)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("step", CAPTURE_STEPS)
+def test_a_capture_survives_a_kill_at_every_step(killable: Killable, step: str, when: str) -> None:
+    name = f"kill-{step}-{when}"
+    killable.kill_at(step, when)
+    job_id = killable.submit_capture(name)
+    killable.wait_for_kill()
+    job = killable.system.wait_for_job(job_id)
+    assert job["status"] == "SUCCESS"
+    (image,) = killable.images_named(name)
+    assert image["id"] == job["entities"]["image_id"]
+    killable.wait_until_consolidated(image["id"])
+    killable.delete_image(image["id"])
+    killable.check_files()
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("step", CONSOLIDATE_STEPS)
+def test_a_consolidation_survives_a_kill_at_every_step(killable: Killable, step: str, when: str) -> None:
+    name = f"kill-{step}-{when}"
+    killable.kill_at(step, when)
+    job = killable.system.wait_for_job(killable.submit_capture(name))
+    killable.wait_for_kill()
+    image = killable.wait_until_consolidated(job["entities"]["image_id"])
+    with killable.system.http("image") as door:
+        data = door.get(f"/v2/images/{image['id']}/file")
+    assert len(data.content) == image["size"]
+    killable.delete_image(image["id"])
+    killable.check_files()
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("step", EXPORT_STEPS)
+def test_an_export_survives_a_kill_at_every_step(killable: Killable, step: str, when: str) -> None:
+    image_id = killable.system.capture(killable.server, f"kill-{step}-{when}")
+    killable.wait_until_consolidated(image_id)
+    key = f"{step}-{when}.vmdk"
+    killable.kill_at(step, when)
+    job_id = killable.submit_export(image_id, key, "vmdk")
+    killable.wait_for_kill()
+    assert killable.system.wait_for_job(job_id)["status"] == "SUCCESS"
+    assert killable.system.s3().head_object(Bucket="exports", Key=key)["ContentLength"] > 0
+    killable.delete_image(image_id)
+    killable.check_files()
+
+
+@pytest.mark.parametrize(
+    ("step", "delay_s"),
+    [("image_consolidate.flatten", 0.3), ("image_export.convert", 0.2), ("image_export.upload", 0.05)],
+)
+def test_a_kill_in_the_middle_of_a_long_step_leaves_no_partial_file(
+    killable: Killable, step: str, delay_s: float
+) -> None:
+    killable.kill_at(step, "during", delay_s)
+    image_id = killable.system.capture(killable.server, f"during-{step}")
+    if step.startswith("image_export"):
+        killable.wait_until_consolidated(image_id)
+        key = f"during-{step}.raw"
+        job = killable.system.wait_for_job(killable.submit_export(image_id, key, "raw"))
+        assert job["status"] == "SUCCESS"
+        assert killable.system.s3().head_object(Bucket="exports", Key=key)["ContentLength"] == 1024**3
+    killable.wait_for_kill()
+    killable.wait_until_consolidated(image_id)
+    killable.delete_image(image_id)
+    killable.check_files()
+
+
+def test_after_all_of_it_the_server_still_boots_with_its_data(killable: Killable) -> None:
+    system = killable.system
+    assert system.show_server(killable.server)["OS-EXT-STS:task_state"] is None
+    assert system.act(killable.server, {"os-start": None}).status_code == 202
+    system.wait_for_server(killable.server, "ACTIVE")
+    assert "survived" in system.wait_for_console(killable.server, "stillframe: marker survived")
+    system.delete_server(killable.server)
+    killable.check_files()
