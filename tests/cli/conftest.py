@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,9 +53,15 @@ class Cli:
         return sorted(self.home.glob("cache/stillframe/tokens/*.json"))
 
 
+BYTECODE = Path(tempfile.gettempdir()) / f"stillframe-test-bytecode-{os.getuid()}"
+
+
 def own_environment(home: Path) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OS_", "STILLFRAME_", "XDG_"))}
+    """Byte-compiled as an installed program is, which halves the time of these tests."""
+    ignored = ("OS_", "STILLFRAME_", "XDG_", "PYTHONDONTWRITEBYTECODE")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ignored)}
     return kept | {
+        "PYTHONPYCACHEPREFIX": str(BYTECODE),
         "HOME": str(home),
         "XDG_CACHE_HOME": str(home / "cache"),
         "XDG_CONFIG_HOME": str(home / "config"),

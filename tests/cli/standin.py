@@ -37,7 +37,8 @@ class Answer:
         return b"" if self.body is None else json.dumps(self.body).encode()
 
 
-Reply = Answer | Callable[[BaseHTTPRequestHandler], Answer]
+Reply = Answer | Callable[[BaseHTTPRequestHandler], None]
+"""A function answers by itself, and the connection ends with it."""
 
 
 class StandIn:
@@ -72,7 +73,7 @@ class StandIn:
         path.write_text(yaml.safe_dump({"clouds": {"standin": entry}}))
         return path
 
-    def answer(self, handler: BaseHTTPRequestHandler, body: Any) -> Answer:
+    def answer(self, handler: BaseHTTPRequestHandler, body: Any) -> Answer | None:
         path = urlsplit(handler.path).path
         with self._lock:
             self.requests.append((handler.command, path, dict(handler.headers), body))
@@ -87,7 +88,10 @@ class StandIn:
             if not replies:
                 return Answer(404, {"itemNotFound": {"code": 404, "message": f"nothing at {path}"}})
             reply = replies.pop(0) if len(replies) > 1 else replies[0]
-        return reply(handler) if callable(reply) else reply
+        if isinstance(reply, Answer):
+            return reply
+        reply(handler)
+        return None
 
     def _issue(self, body: Any) -> Answer:
         self.token_requests += 1
@@ -158,11 +162,15 @@ def running_stand_in() -> Iterator[StandIn]:
 def _handler_for(cloud: StandIn) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # head and body in one packet; else each answer waits 40 ms for the first one's receipt
 
         def _serve(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
             text = self.rfile.read(length)
             reply = cloud.answer(self, json.loads(text) if text else None)
+            if reply is None:
+                self.close_connection = True
+                return
             self.send_response(reply.status)
             for name, value in reply.headers.items():
                 self.send_header(name, value)

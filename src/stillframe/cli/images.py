@@ -1,11 +1,15 @@
 """Images, through the image service's own calls; bytes and deletion through its Glance side."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from __future__ import annotations  # Api, for types only: loading it loads an HTTP library
 
-from stillframe.cli.api import Api
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
 from stillframe.cli.errors import CliError, ExitCode
 from stillframe.cli.lookup import looks_like_id, pick_one, quoted
+
+if TYPE_CHECKING:
+    from stillframe.cli.api import Api
 
 PAGE = 500
 

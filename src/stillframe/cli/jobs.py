@@ -1,10 +1,11 @@
 """Image jobs: reading them, and waiting for one while telling how it goes."""
 
+from __future__ import annotations  # Api, for types only: loading it loads an HTTP library
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from stillframe.cli.api import Api
 from stillframe.cli.errors import CliError, ExitCode, error_from_job
 from stillframe.cli.lookup import quoted
 from stillframe.cli.output import say
@@ -12,6 +13,7 @@ from stillframe.cli.polling import poll
 from stillframe.cli.progress import Display, Status
 
 if TYPE_CHECKING:
+    from stillframe.cli.api import Api
     from stillframe.cli.context import Context
 
 
@@ -69,7 +71,7 @@ def wait_for_job(api: Api, job_id: str, display: Display, about: Mapping[str, st
     return job
 
 
-def follow_job(ctx: "Context", job_id: str, label: str, about: Mapping[str, str] | None = None) -> Job:
+def follow_job(ctx: Context, job_id: str, label: str, about: Mapping[str, str] | None = None) -> Job:
     """Waits with a progress display; says what becomes of the job when the waiting is broken off."""
     try:
         with ctx.display(label) as display:

@@ -1,16 +1,20 @@
 """Servers, flavors, networks and key pairs, through Nova's and Neutron's calls."""
 
+from __future__ import annotations  # Api, for types only: loading it loads an HTTP library
+
 import base64
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from stillframe.cli.api import Api
 from stillframe.cli.errors import CliError, ExitCode
 from stillframe.cli.lookup import looks_like_id, pick_one, quoted
 from stillframe.cli.polling import T, poll
 from stillframe.cli.progress import Display, Status
+
+if TYPE_CHECKING:
+    from stillframe.cli.api import Api
 
 USER_DATA_LIMIT = 32 * 1024
 Server = dict[str, Any]

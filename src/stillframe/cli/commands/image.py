@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from stillframe.cli import images
+from stillframe.cli import images, jobs, servers
 from stillframe.cli.context import Context, Ctx
 from stillframe.cli.errors import CliError, ExitCode
 from stillframe.cli.output import format_bytes, pick, print_fields, print_json, print_table, say
@@ -61,8 +61,6 @@ def create_image(
     wait
         Follow the job and print the finished image, instead of the id of the job.
     """
-    from stillframe.cli import jobs, servers  # noqa: PLC0415
-
     tags = images.parse_tags(tag or [])
     about = {"server": server, "image": name}
     server_id = servers.find_server(ctx.api, server)["id"]
@@ -155,8 +153,6 @@ def export_image(
     wait
         Follow the job to its end.
     """
-    from stillframe.cli import jobs  # noqa: PLC0415
-
     image_id = images.find_image(ctx.api, image)["id"]
     about = {"image": image, "target": target}
     job_id = images.export_to_bucket(ctx.api, image_id, target, file_format, about)

@@ -11,6 +11,8 @@ from cyclopts import App
 
 from stillframe.cli import servers
 from stillframe.cli.context import Context, Ctx
+from stillframe.cli.errors import CliError, ExitCode
+from stillframe.cli.images import find_image
 from stillframe.cli.output import pick, print_fields, print_json, print_table, printable, say
 
 app = App(name="server", help="Servers: create, start, stop, look at their console, delete.")
@@ -63,7 +65,7 @@ def create_server(
     api = ctx.api
     request = build_request(
         name=name,
-        image_id=_image_id(ctx, image),
+        image_id=str(find_image(api, image)["id"]),
         flavor_id=str(servers.find_flavor(api, flavor)["id"]),
         network_id=servers.find_network_id(api, network) if network else "",
         key_name=key_name,
@@ -246,8 +248,6 @@ def _act(ctx: Context, wanted: tuple[str, ...], action: dict[str, Any], awaited:
 
 def _required(given: tuple[str, ...]) -> tuple[str, ...]:
     if not given:
-        from stillframe.cli.errors import CliError, ExitCode  # noqa: PLC0415
-
         raise CliError("which server? give at least one name or id", exit_code=ExitCode.USAGE)
     return given
 
@@ -255,12 +255,6 @@ def _required(given: tuple[str, ...]) -> tuple[str, ...]:
 def _wait(ctx: Context, server_id: str, name: str, status: str) -> dict[str, Any]:
     with ctx.display(f"server {name}") as display:
         return servers.wait_for_status(ctx.api, server_id, status, display, WAIT_S)
-
-
-def _image_id(ctx: Context, wanted: str) -> str:
-    from stillframe.cli.images import find_image  # noqa: PLC0415
-
-    return str(find_image(ctx.api, wanted)["id"])
 
 
 def _show(ctx: Context, server: dict[str, Any]) -> None:
