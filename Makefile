@@ -44,6 +44,7 @@ coverage-docs: setup ## Writes docs/coverage.md: every operation of the API and 
 
 .PHONY: bench
 bench: setup ## Measures Stillframe beside the tools it is compared with
+	@test -f benchmarks/run.py || { echo "bench: there is no benchmarks/run.py yet" >&2; exit 1; }
 	@$(BIN)/python benchmarks/run.py
 
 .PHONY: clean
