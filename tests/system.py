@@ -73,7 +73,19 @@ class System:
     def up(self) -> None:
         lines = [f"{name} = {json.dumps(value)}\n" for name, value in self.settings.items() if value != ""]
         (self.data_dir / "stillframe.toml").write_text("".join(lines))
-        started = self.run("stillframe", "up", "--detach", timeout=120)
+        program = Path(sys.executable).with_name("stillframe")
+        # With this user's own cache, where the public image is: building one for every system takes too long.
+        cache = {name: os.environ[name] for name in ("HOME", "XDG_CACHE_HOME") if name in os.environ}
+        environment = {name: value for name, value in self.environment().items() if name != "XDG_CACHE_HOME"} | cache
+        started = subprocess.run(
+            [str(program), "up", "--detach"],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
         assert started.returncode == 0, started.stdout + started.stderr + self.logs()
 
     def down(self) -> None:

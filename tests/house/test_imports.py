@@ -1,7 +1,8 @@
 """Imports go one way.
 
-Once a room reaches into another's rows.py, two rooms own one table, and neither can change it alone; once a room imports
-a door, a rule of the wire decides about the business. Both happened to every service of this kind that had no such test.
+Once a room reaches into another's rows.py, two rooms own one table, and neither can change it alone; once a room
+imports a door, a rule of the wire decides about the business. Both happened to services of this kind that had no such
+test.
 """
 
 import ast

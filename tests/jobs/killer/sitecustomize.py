@@ -1,7 +1,7 @@
 """Makes the worker of a system under test kill itself where a plan says so.
 
 Python imports this module by itself because the test puts its directory on PYTHONPATH; it does nothing in any process
-but the worker. The plan is a file, {"step": "image_capture.seal", "when": "before" | "after" | "during", "delay_s": 0.2},
+but the worker. The plan is a file, {"step": "image_capture.seal", "when": "before", "delay_s": 0.2},
 taken away right before the kill, so that the restarted worker gets through.
 """
 
@@ -17,7 +17,7 @@ PLAN = os.environ.get("STILLFRAME_TEST_KILL_PLAN")
 
 
 def _install(plan_path: Path) -> None:
-    from stillframe.jobs import engine
+    from stillframe.jobs import engine  # noqa: PLC0415 - only in the worker
 
     attempt = engine.JobEngine._attempt
 
