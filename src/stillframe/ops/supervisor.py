@@ -14,6 +14,7 @@ import msgspec
 from stillframe.ops.boundedlog import BoundedLog
 
 _PR_SET_PDEATHSIG = 1
+_SUPERVISOR_PID = "STILLFRAME_SUPERVISOR_PID"
 TERM_GRACE_S = 15.0
 MAX_PAUSE_S = 10.0
 
@@ -42,7 +43,7 @@ class _Running:
         self.ready = False
         self.process = subprocess.Popen(
             self.part.argv,
-            env=dict(self.part.env),
+            env={**self.part.env, _SUPERVISOR_PID: str(os.getpid())},
             stdin=subprocess.DEVNULL,
             stdout=self.log.descriptor,
             stderr=self.log.descriptor,
@@ -126,7 +127,7 @@ class Supervisor:
 def end_with_parent() -> None:
     """Called by a part: have the kernel send it SIGTERM when its supervisor dies, however that dies."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() == 1:
+    if os.getppid() != int(os.environ.get(_SUPERVISOR_PID, os.getppid())):
         sys.exit("the supervisor is gone")
 
 

@@ -42,6 +42,8 @@ TABLE: dict[type[e.StillframeError], tuple[int, str]] = {
     e.ImageIdInvalidError: (400, "IMG.0066"),
     e.BucketNameEmptyError: (400, "IMG.0068"),
     e.BucketRefusedError: (400, "IMG.0069"),
+    e.BucketUnreachableError: (503, "IMG.0061"),
+    e.ObjectNotFoundError: (400, "IMG.0057"),
     e.ObjectExistsError: (400, "IMG.0070"),
     e.ImageNotExportableError: (400, "IMG.0071"),
     e.ExportFormatInvalidError: (400, "IMG.0072"),
