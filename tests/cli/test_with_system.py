@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -211,7 +210,10 @@ def run_demo(user: SystemCli, *options: str) -> subprocess.CompletedProcess[str]
 
 @pytest.mark.boot
 def test_the_demo_starts_and_removes_a_system_of_its_own(tmp_path: Path) -> None:
-    environ = own_environment(tmp_path) | {"TMPDIR": str(tmp_path), "XDG_CACHE_HOME": os.path.expanduser("~/.cache")}
+    environ = own_environment(tmp_path) | {
+        "TMPDIR": str(tmp_path),
+        "XDG_CACHE_HOME": str(Path("~/.cache").expanduser()),
+    }
     user = SystemCli(tmp_path, environ)
     done = run_demo(user, "-o", "json")
     assert done.returncode == 0, done.stdout + done.stderr
