@@ -45,7 +45,7 @@ class Job:
         phase = self.entities.get("current_task")
         percent = self.entities.get("process_percent")
         return Status(
-            phase=f"{self.status} ({phase})" if phase and not self.is_finished else self.status,
+            phase=str(phase) if phase and not self.is_finished else self.status,
             percent=100.0 if self.status == "SUCCESS" else None if percent is None else float(percent),
             bytes_done=int(self.entities.get("bytes_done") or 0),
             bytes_total=int(self.entities.get("bytes_total") or 0),

@@ -65,6 +65,8 @@ class PlainDisplay:
 
 
 class LiveDisplay:
+    """One line that fits into 80 columns."""
+
     def __init__(self, label: str, progress: "Progress", task: "TaskID") -> None:
         self._label = label
         self._progress = progress
@@ -73,15 +75,12 @@ class LiveDisplay:
 
     def update(self, status: Status) -> None:
         self._rate.add(status, time.monotonic())
-        details = ", ".join(self._rate.describe(status))
-        if status.bytes_total:
-            details = f"{format_bytes(status.bytes_done)} of {format_bytes(status.bytes_total)} {details}"
         self._progress.update(
             self._task,
             description=f"{self._label}: {status.phase}",
             completed=status.percent or 0.0,
             total=None if status.percent is None else 100.0,
-            details=details,
+            details=", ".join(self._rate.describe(status)),
         )
 
 
@@ -138,7 +137,7 @@ def open_display(label: str, *, live: bool) -> Iterator[Display]:
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=30),
+        BarColumn(bar_width=20),
         TaskProgressColumn(),
         TextColumn("{task.fields[details]}", markup=False),
     )

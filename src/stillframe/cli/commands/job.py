@@ -18,7 +18,7 @@ def show_job(job_id: str, *, ctx: Ctx) -> None:
 @app.command(name="watch")
 def watch_job(job_id: str, *, ctx: Ctx) -> None:
     """Follow a job to its end. The exit code tells whether it succeeded."""
-    _show(ctx, jobs.follow_job(ctx, job_id, f"job {job_id}"))
+    _show(ctx, jobs.follow_job(ctx, job_id, f"job {job_id[:8]}"))
 
 
 def _show(ctx: Context, job: jobs.Job) -> None:

@@ -157,7 +157,7 @@ class Story:
             self._narrator.tell(f"object {target}: {format_bytes(size)} of qcow2")
 
     def _wait_for_job(self, job_id: str) -> jobs.Job:
-        with self._ctx.display(f"   job {job_id}") as display:
+        with self._ctx.display(f"   job {job_id[:8]}") as display:
             return jobs.wait_for_job(self._api, job_id, display)
 
     def clear(self) -> None:
