@@ -1,7 +1,11 @@
 """Following a job: what is shown, how often is asked, and how it can end."""
 
+import contextlib
 import json
+import os
+import pty
 import signal
+import subprocess
 import time
 
 import pytest
@@ -28,6 +32,27 @@ def test_progress_is_one_line_per_change_on_stderr_and_json_alone_on_stdout(cli:
     phases = [line.split(": ", 1)[1].split(",")[0] for line in done.stderr.splitlines()]
     assert phases == ["flattening", "flattening", "verifying", "SUCCESS"]
     assert "60 %" in done.stderr
+
+
+def test_a_terminal_shows_one_live_line_that_goes_away(cli: Cli, cloud: StandIn) -> None:
+    steps = [running(percent, bytes_done=percent * 2**20, bytes_total=100 * 2**20) for percent in range(0, 100, 10)]
+    cloud.on("GET", JOB_PATH, *steps, job("SUCCESS"))
+    terminal, other_end = pty.openpty()
+    argv = cli.argv("job", "watch", JOB_ID, "-o", "json")
+    environ = cli.environ | {"TERM": "xterm", "COLUMNS": "80"}
+    process = subprocess.Popen(argv, env=environ, cwd=cli.home, stdout=subprocess.PIPE, stderr=other_end)
+    os.close(other_end)
+    shown = b""
+    with contextlib.suppress(OSError):  # the other end was closed
+        while piece := os.read(terminal, 65536):
+            shown += piece
+    os.close(terminal)
+    result = process.communicate(timeout=20)[0]
+    assert process.returncode == 0
+    assert json.loads(result)["status"] == "SUCCESS"
+    text = shown.decode()
+    assert all(part in text for part in ("flattening", "MiB/s", " left", "━", "90%"))
+    assert text.count("\n") <= 1
 
 
 def test_ctrl_c_tells_that_the_job_goes_on_and_how_to_watch_it(cli: Cli, cloud: StandIn) -> None:
