@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -158,7 +159,7 @@ async def test_a_domain_s_administrator_makes_no_key_for_the_platform_s(home: Ho
             await access_keys.create_key_of_user(tx, home.keys, te_admin, home.admin.id, "")
 
 
-async def _projects(home: Home, user: User, **wanted: str | bool) -> set[str]:
+async def _projects(home: Home, user: User, **wanted: Any) -> set[str]:
     caller = await home.caller(user)
     async with home.database.reading() as tx:
         return {each.id for each in await directory.list_visible_projects(tx, caller, ProjectFilter(**wanted))}
