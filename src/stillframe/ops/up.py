@@ -82,7 +82,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], ready: Path, log: Path) 
 
 def _why_it_ended(log: Path) -> str:
     lines = log.read_text(errors="replace").strip().splitlines()
-    return lines[-1] if lines else f"It ended without a word; see {log}."
+    return lines[-1].removeprefix("error: ") if lines else f"It ended without a word; see {log}."
 
 
 def parts(settings: Settings, layout: DataLayout) -> tuple[Part, ...]:
