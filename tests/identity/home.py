@@ -11,21 +11,19 @@ from typing import Any
 import httpx
 import pytest
 import sqlalchemy as sa
-from litestar import Litestar, Request
-from litestar.di import Provide
 from litestar.types import ASGIApp
 
-from stillframe.api import identity_v3
-from stillframe.api.auth import AuthMiddleware
+from stillframe.app import build_services
 from stillframe.blobs.layout import DataLayout
 from stillframe.config import Settings
-from stillframe.db import Database, Transaction, metadata, open_database
+from stillframe.db import Database, metadata, open_database
 from stillframe.identity import service as identity
 from stillframe.identity import tables
 from stillframe.identity.model import Caller, Domain, DomainRef, PasswordLogin, Project, Scope, User
 from stillframe.identity.rows import find_domain, get_user
 from stillframe.identity.service import FirstAccount, IssuedToken
 from stillframe.identity.tokens import TokenKeys
+from stillframe.jobs.resources import Resources
 
 PASSWORDS = {"admin": "admin's own pass word", "demo": "dëmo's"}
 
@@ -78,43 +76,14 @@ class Home:
 
     @cached_property
     def app(self) -> ASGIApp:
-        return build_identity_app(self.database, self.keys, self.settings)
+        layout = DataLayout(self.settings.data_dir)
+        resources = Resources(settings=self.settings, layout=layout, database=self.database, token_keys=self.keys)
+        return build_services(resources)["identity"]
 
     def client(self, token: str | None = None) -> httpx.AsyncClient:
         headers = {"X-Auth-Token": token} if token else {}
         transport = httpx.ASGITransport(self.app)  # type: ignore[arg-type]
         return httpx.AsyncClient(transport=transport, base_url="http://iam.test:5000", headers=headers)
-
-
-def build_identity_app(database: Database, keys: TokenKeys, settings: Settings) -> ASGIApp:
-    async def provide_tx(request: Request[Any, Any, Any]) -> AsyncIterator[Transaction]:
-        async with database.reading() if request.method in {"GET", "HEAD"} else database.writing() as tx:
-            yield tx
-
-    async def provide_caller(request: Request[Any, Any, Any]) -> Caller:
-        caller: Caller = request.scope["state"]["caller"]
-        return caller
-
-    app = Litestar(
-        route_handlers=identity_v3.handlers,
-        exception_handlers=identity_v3.exception_handlers,
-        dependencies={
-            "tx": Provide(provide_tx),
-            "caller": Provide(provide_caller),
-            "settings": Provide(lambda: settings, sync_to_thread=False),
-            "database": Provide(lambda: database, sync_to_thread=False),
-            "token_keys": Provide(lambda: keys, sync_to_thread=False),
-        },
-        openapi_config=None,
-        logging_config=None,
-    )
-    return AuthMiddleware(
-        app,
-        database=database,
-        token_keys=keys,
-        settings=settings,
-        is_open=lambda method, path: (method, path) in identity_v3.OPEN_REQUESTS,
-    )
 
 
 @asynccontextmanager
