@@ -15,6 +15,7 @@ import msgspec
 from stillframe.blobs.layout import DataLayout
 from stillframe.config import PORTS, Settings
 from stillframe.errors import ConflictError, UnavailableError
+from stillframe.ops.machines import count_machines
 from stillframe.ops.obs import ObsSettings, build_obs_argv, build_obs_env
 from stillframe.ops.pidlock import PidLock, running_pid
 from stillframe.ops.preflight import prepare_data_dir, require_ports, require_tools
@@ -178,5 +179,5 @@ def status(settings: Settings) -> Status:
         pid=pid,
         services=answering,
         silent=[name for name in PORTS if pid and name not in answering],
-        machines=len(list(layout.runtime_dir.glob("*.qmp"))) if layout.runtime_dir.is_dir() else 0,
+        machines=count_machines(layout),
     )

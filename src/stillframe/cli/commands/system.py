@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from stillframe.blobs.layout import DataLayout
 from stillframe.cli.context import Context, Ctx
 from stillframe.cli.errors import ExitCode
 from stillframe.cli.output import print_fields, print_json, say
@@ -64,7 +65,7 @@ def down(*, data_dir: DataDir = None, config: ConfigFile = None, machines: bool 
 
     settings = _settings(data_dir, None, config)
     pid = run_down(settings)
-    ended = end_machines(settings) if machines else 0
+    ended = end_machines(DataLayout(settings.data_dir)) if machines else 0
     if ctx.is_json:
         print_json({"stopped": pid is not None, "pid": pid, "machines_ended": ended})
     elif pid is None:
