@@ -104,12 +104,13 @@ def _write_private(path: Path, text: str) -> None:
 
 async def _register_public_image(resources: Resources) -> None:
     """The tiny Linux, stored like any other image and visible to every project."""
-    source = await asyncio.to_thread(public_image, default_cache_dir())
-    image_id = derived_uuid("public-image", source.name)
-    layer_id = derived_uuid("public-layer", source.name)
-    async with resources.database.writing() as tx:
+    image_id = derived_uuid("public-image", PUBLIC_IMAGE.name)
+    layer_id = derived_uuid("public-layer", PUBLIC_IMAGE.name)
+    async with resources.database.reading() as tx:
         if await images.is_registered(tx, image_id):
             return
+    source = await asyncio.to_thread(public_image, default_cache_dir())
+    async with resources.database.writing() as tx:
         await layers.plan_blob(tx, layer_id, "qcow2")
         layer = await layers.get_layer(tx, layer_id)
     path = files.layer_path(resources.layout, layer)
