@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stillframe.errors import UnavailableError
 from stillframe.identity.keyring import KeyRing
 
 
@@ -17,6 +18,15 @@ def test_the_key_file_is_only_for_its_owner(tmp_path: Path) -> None:
     KeyRing(tmp_path / "k")
     assert (tmp_path / "k").stat().st_mode & 0o777 == 0o600
     assert [path.name for path in tmp_path.iterdir()] == ["k"]
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"not a key", b"\xff" * 44])
+def test_a_damaged_key_file_is_named_and_never_replaced(tmp_path: Path, content: bytes) -> None:
+    """A new key in its place would silently make every access key worthless."""
+    (tmp_path / "k").write_bytes(content)
+    with pytest.raises(UnavailableError, match=str(tmp_path / "k")):
+        KeyRing(tmp_path / "k")
+    assert (tmp_path / "k").read_bytes() == content
 
 
 def test_another_key_decrypts_nothing(tmp_path: Path) -> None:

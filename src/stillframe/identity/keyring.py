@@ -11,13 +11,15 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
+from stillframe.errors import UnavailableError
+
 _Stamp = tuple[int, int, int]
 
 
 class KeyRing:
     """Encrypts and signs short texts (Fernet: AES-CBC with HMAC-SHA256). A missing key file is made.
 
-    Raises: OSError when the file can neither be read nor made.
+    Raises: OSError when the file can neither be read nor made; UnavailableError when it holds something else.
     """
 
     def __init__(self, path: Path) -> None:
@@ -63,7 +65,12 @@ class KeyRing:
 def _read(path: Path) -> tuple[_Stamp, MultiFernet]:
     # The stamp is taken first: a change between the two is then seen as a change next time, never missed.
     stamp = _stamp(path)
-    return stamp, MultiFernet([Fernet(key) for key in path.read_bytes().split()])
+    try:
+        return stamp, MultiFernet([Fernet(key) for key in path.read_bytes().split()])
+    except ValueError:
+        raise UnavailableError(
+            f"The key file {path} is damaged; without it no token and no access key works."
+        ) from None
 
 
 def _stamp(path: Path) -> _Stamp:
