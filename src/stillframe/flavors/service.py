@@ -15,8 +15,8 @@ async def bootstrap_flavors(tx: Transaction) -> None:
 
 
 async def get_flavor(tx: Transaction, flavor_id: str) -> Flavor:
-    """Raises: FlavorNotFoundError."""
-    flavor = await rows.get_flavor(tx, flavor_id)
+    """`flavor_id` may be any text. Raises: FlavorNotFoundError."""
+    flavor = await rows.get_flavor(tx, flavor_id) if flavor_id.isprintable() else None
     if flavor is None:
         raise FlavorNotFoundError(f"Flavor {flavor_id[:255]} could not be found.")
     return flavor

@@ -1,7 +1,7 @@
 """The one network of a project, and where a server hangs on it.
 
 guest 10.0.2.15 ──► gateway 10.0.2.2 ──► (address translation) ──► whatever the host reaches
-                └─► name server 10.0.2.3
+                └─► name server 10.0.2.254
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from stillframe.kit.ids import derived_uuid
 CIDR = "10.0.2.0/24"
 GUEST_ADDRESS = "10.0.2.15"
 GATEWAY_ADDRESS = "10.0.2.2"
-DNS_ADDRESS = "10.0.2.3"
+DNS_ADDRESS = "10.0.2.254"
 NETWORK_NAME = "default"
 SUBNET_NAME = "default"
 SECURITY_GROUP_NAME = "default"

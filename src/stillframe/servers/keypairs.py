@@ -10,12 +10,13 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from stillframe.db import Transaction
-from stillframe.errors import InvalidInputError, KeypairNotFoundError
+from stillframe.errors import InvalidInputError, KeypairNotFoundError, LimitExceededError
 from stillframe.identity.model import Caller
 from stillframe.kit.clock import utcnow
 from stillframe.servers import rows
 from stillframe.servers.model import Keypair
 
+MAX_KEYPAIRS = 100
 MAX_KEY_LENGTH = 16 * 1024
 _NAME = re.compile(r"[A-Za-z0-9 ._@-]{1,255}")
 _KINDS = ("ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521")
@@ -69,6 +70,8 @@ async def _store(tx: Transaction, caller: Caller, name: str, public_key: str) ->
         raise InvalidInputError(
             "Keypair data is invalid: a name has 1 to 255 letters, digits, spaces and any of . _ - @", field="name"
         )
+    if len(await rows.list_keypairs(tx, caller.user_id)) >= MAX_KEYPAIRS:
+        raise LimitExceededError("Quota exceeded, too many key pairs.")
     keypair = Keypair(
         user_id=caller.user_id,
         name=name,

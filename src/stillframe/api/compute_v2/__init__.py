@@ -1,0 +1,42 @@
+"""The door of compute: Nova v2.1 with microversions. The ECS API of Open Telekom Cloud shares its listener.
+
+Source: OpenStack Compute API reference; Open Telekom Cloud, ECS API reference, "Native OpenStack Nova APIs".
+"""
+
+from typing import Any
+
+from litestar import Router
+from litestar.connection import ASGIConnection
+from litestar.di import Provide
+from litestar.handlers import BaseRouteHandler
+
+from stillframe.api.compute_v2 import discovery, others, servers
+from stillframe.api.compute_v2.actions import run_action
+from stillframe.api.compute_v2.discovery import OPEN_REQUESTS
+from stillframe.api.compute_v2.errors import exception_handlers
+from stillframe.api.compute_v2.microversions import MicroversionMiddleware, provide_version
+from stillframe.api.compute_v2.not_offered import ecs_not_offered, not_offered
+from stillframe.errors import InvalidInputError
+from stillframe.identity.model import Caller
+
+
+def require_own_project(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+    """The project in the path is the token's. Raises: InvalidInputError, ForbiddenError for a token of no project."""
+    caller: Caller = connection.scope["state"]["caller"]
+    if connection.path_params["project_id"] != caller.require_project():
+        raise InvalidInputError("Malformed request URL: URL's project_id doesn't match Context's project_id")
+
+
+def _router(path: str) -> Router:
+    return Router(
+        path=path,
+        route_handlers=[*servers.handlers, run_action, *others.handlers, *not_offered],
+        middleware=[MicroversionMiddleware],
+        guards=[require_own_project],
+        dependencies={"version": Provide(provide_version, sync_to_thread=False)},
+    )
+
+
+handlers = [*discovery.handlers, _router("/v2.1/{project_id:str}"), _router("/v2/{project_id:str}"), *ecs_not_offered]
+
+__all__ = ["OPEN_REQUESTS", "exception_handlers", "handlers"]

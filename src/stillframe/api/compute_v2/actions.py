@@ -1,0 +1,152 @@
+"""POST /servers/{id}/action: the one key of the body names what to do.
+
+Source: OpenStack Compute API reference, "Servers - run an action".
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Literal
+
+from litestar import Request, Response, post
+from msgspec import Meta, Struct
+
+from stillframe.api.compute_v2.bodies import convert, decode_object, int_of
+from stillframe.api.compute_v2.microversions import IMAGE_ID_IN_BODY, Microversion
+from stillframe.api.compute_v2.server_requests import Key, Text
+from stillframe.api.image_v2.attributes import with_attribute
+from stillframe.config import Settings
+from stillframe.db import Transaction
+from stillframe.errors import InvalidInputError, NotOfferedError
+from stillframe.identity.model import Caller
+from stillframe.images import capture
+from stillframe.images import service as images
+from stillframe.images.capture import CaptureRequest
+from stillframe.jobs.resources import Resources
+from stillframe.servers import console
+from stillframe.servers import service as servers
+
+Answer = Response[dict[str, Any] | None]
+
+NOT_OFFERED = frozenset(
+    {
+        *("resize", "confirmResize", "revertResize", "rebuild", "changePassword", "lock", "unlock"),
+        *("pause", "unpause", "suspend", "resume", "rescue", "unrescue", "migrate", "os-migrateLive", "evacuate"),
+        *("shelve", "shelveOffload", "unshelve", "createBackup", "forceDelete", "restore", "trigger_crash_dump"),
+        *(
+            "addSecurityGroup",
+            "removeSecurityGroup",
+            "addFloatingIp",
+            "removeFloatingIp",
+            "addFixedIp",
+            "removeFixedIp",
+        ),
+        *("os-getVNCConsole", "os-getSPICEConsole", "os-getRDPConsole", "os-getSerialConsole", "os-resetState"),
+        *("resetNetwork", "injectNetworkInfo"),
+    }
+)
+
+
+class Acting(Struct, frozen=True):
+    """Everything an action may need."""
+
+    tx: Transaction
+    caller: Caller
+    settings: Settings
+    resources: Resources
+    version: Microversion
+    server_id: str
+
+
+class Reboot(Struct):
+    type: Literal["SOFT", "HARD"]
+
+
+class CreateImage(Struct):
+    name: Annotated[str, Meta(min_length=1, max_length=255)]
+    metadata: dict[Key, Text] | None = None
+
+
+class ConsoleOutput(Struct):
+    length: int | str | None = None
+
+
+@post("/servers/{server_id:str}/action", status_code=202)
+async def run_action(
+    request: Request[Any, Any, Any],
+    server_id: str,
+    tx: Transaction,
+    caller: Caller,
+    settings: Settings,
+    resources: Resources,
+    version: Microversion,
+) -> Answer:
+    body = decode_object(await request.body())
+    if len(body) != 1:
+        raise InvalidInputError("There must be exactly one action in the request body.")
+    name, argument = next(iter(body.items()))
+    if name in NOT_OFFERED:
+        raise NotOfferedError(f"The action {name} is not offered by this deployment.")
+    if name not in _ACTIONS:
+        raise InvalidInputError(f"There is no such action: {name[:255]}")
+    return await _ACTIONS[name](Acting(tx, caller, settings, resources, version, server_id), argument)
+
+
+async def _start(acting: Acting, _argument: Any) -> Answer:
+    await servers.start_server(acting.tx, acting.caller, acting.settings, acting.server_id)
+    return _accepted()
+
+
+async def _stop(acting: Acting, _argument: Any) -> Answer:
+    await servers.stop_server(acting.tx, acting.caller, acting.settings, acting.server_id)
+    return _accepted()
+
+
+async def _reboot(acting: Acting, argument: Any) -> Answer:
+    if isinstance(argument, dict) and isinstance(argument.get("type"), str):
+        argument = {"type": argument["type"].upper()}
+    hard = convert(argument, Reboot).type == "HARD"
+    await servers.reboot_server(acting.tx, acting.caller, acting.settings, acting.server_id, hard=hard)
+    return _accepted()
+
+
+async def _create_image(acting: Acting, argument: Any) -> Answer:
+    """The image has its id at once, and becomes active when the job behind it has sealed the disk."""
+    wanted = convert(argument, CreateImage)
+    if not wanted.name.strip():
+        raise InvalidInputError("Invalid input for field/attribute name: it is blank", field="name")
+    acting.caller.require_writer()
+    await servers.get_server(acting.tx, acting.caller, acting.server_id)
+    blank = images.new_image(acting.caller)
+    for name, value in (wanted.metadata or {}).items():
+        blank = with_attribute(blank, name, value)
+    job = await capture.capture_server(
+        acting.tx,
+        acting.caller,
+        acting.settings,
+        CaptureRequest(server_id=acting.server_id, name=wanted.name, properties=blank.properties),
+    )
+    image_id = job.args["image_id"]
+    if acting.version >= IMAGE_ID_IN_BODY:
+        return Response({"image_id": image_id}, status_code=202)
+    location = f"{acting.settings.url('image')}/v2/images/{image_id}"
+    return Response(None, status_code=202, headers={"Location": location})
+
+
+async def _get_console_output(acting: Acting, argument: Any) -> Answer:
+    length = int_of(convert(argument or {}, ConsoleOutput).length, "length")
+    server = await servers.get_server(acting.tx, acting.caller, acting.server_id)
+    lines = None if length is None or length < 0 else length
+    output = await console.read_console(acting.resources.layout, server.id, lines)
+    return Response({"output": output}, status_code=200)
+
+
+def _accepted() -> Answer:
+    return Response(None, status_code=202)
+
+
+_ACTIONS: dict[str, Callable[[Acting, Any], Awaitable[Answer]]] = {
+    "os-start": _start,
+    "os-stop": _stop,
+    "reboot": _reboot,
+    "createImage": _create_image,
+    "os-getConsoleOutput": _get_console_output,
+}

@@ -1,0 +1,181 @@
+"""POST /servers on the wire: what its body may hold, and what it means.
+
+Source: OpenStack Compute API reference, "Create Server".
+"""
+
+import base64
+import binascii
+import secrets
+from typing import Annotated
+
+from msgspec import Meta, Struct, field
+
+from stillframe.api.compute_v2.bodies import int_of
+from stillframe.errors import InvalidInputError, NotOfferedError
+from stillframe.kit.ids import is_uuid
+from stillframe.networks.model import GUEST_ADDRESS
+from stillframe.servers.model import NewServer, RootDisk
+
+MAX_USER_DATA_LENGTH = 65535
+MAX_TAGS = 50
+
+Text = Annotated[str, Meta(max_length=255)]
+Key = Annotated[str, Meta(min_length=1, max_length=255)]
+Tag = Annotated[str, Meta(min_length=1, max_length=60)]
+
+
+class NetworkWanted(Struct):
+    uuid: str | None = None
+    port: str | None = None
+    fixed_ip: str | None = None
+
+
+class NameRef(Struct):
+    name: Text | None = None
+
+
+class BlockDevice(Struct):
+    boot_index: int | str | None = None
+    uuid: str | None = None
+    source_type: str | None = None
+    destination_type: str | None = None
+    volume_size: int | str | None = None
+    volume_type: Text | None = None
+    delete_on_termination: bool | None = None
+
+    @property
+    def is_boot_disk(self) -> bool:
+        return self.boot_index in {0, "0"}
+
+
+class ServerWanted(Struct):
+    name: Key
+    flavor_ref: str | int = field(name="flavorRef")
+    image_ref: str | None = field(default=None, name="imageRef")
+    block_device_mapping_v2: list[BlockDevice] | None = None
+    networks: list[NetworkWanted] | str | None = None
+    key_name: Text | None = None
+    user_data: Annotated[str, Meta(max_length=MAX_USER_DATA_LENGTH)] | None = None
+    security_groups: list[NameRef] | None = None
+    metadata: dict[Key, Text] | None = None
+    availability_zone: Text | None = None
+    min_count: int | str | None = None
+    max_count: int | str | None = None
+    admin_pass: Text | None = field(default=None, name="adminPass")
+    description: Text | None = None
+    tags: list[Tag] | None = None
+    personality: list[object] | None = None
+
+
+class CreateServerBody(Struct):
+    server: ServerWanted
+
+
+def new_server(wanted: ServerWanted) -> NewServer:
+    """Raises: InvalidInputError for what is wrong, NotOfferedError for what is right and not there yet."""
+    if not wanted.name.strip():
+        raise InvalidInputError("Invalid input for field/attribute name: it is blank", field="name")
+    _require_one_server(wanted)
+    if wanted.personality:
+        raise NotOfferedError("Files cannot be injected (personality); use user_data instead.")
+    if len(wanted.tags or ()) > MAX_TAGS:
+        raise InvalidInputError(f"A server has at most {MAX_TAGS} tags.", field="tags")
+    boot_disk = _boot_disk(wanted.block_device_mapping_v2 or [])
+    return NewServer(
+        name=wanted.name,
+        flavor_id=_last_part(str(wanted.flavor_ref)),
+        image_id=_image_id(wanted, boot_disk),
+        description=wanted.description,
+        network_ids=_network_ids(wanted.networks),
+        security_groups=tuple(group.name for group in wanted.security_groups or () if group.name),
+        key_name=wanted.key_name or None,
+        user_data=_checked_user_data(wanted.user_data),
+        metadata=wanted.metadata or {},
+        tags=tuple(dict.fromkeys(wanted.tags or ())),
+        availability_zone=wanted.availability_zone or None,
+        root_disk=_root_disk(boot_disk),
+    )
+
+
+def admin_password(wanted: ServerWanted) -> str:
+    """What the answer shows. It is kept nowhere and opens nothing: guests are entered by key or by their console."""
+    return wanted.admin_pass or secrets.token_urlsafe(12)
+
+
+def _require_one_server(wanted: ServerWanted) -> None:
+    least, most = int_of(wanted.min_count, "min_count"), int_of(wanted.max_count, "max_count")
+    if (least is not None and least < 1) or (most is not None and most < (least or 1)):
+        raise InvalidInputError("min_count must be <= max_count, and both at least 1", field="min_count")
+    if (most or least or 1) > 1:
+        raise NotOfferedError("This deployment makes one server at a time (min_count and max_count of 1).")
+
+
+def _last_part(reference: str) -> str:
+    """A reference is an id, or a link that ends with it."""
+    return reference.rstrip("/").rsplit("/", 1)[-1]
+
+
+def _boot_disk(devices: list[BlockDevice]) -> BlockDevice | None:
+    boot_disks = [device for device in devices if device.is_boot_disk]
+    if len(boot_disks) > 1:
+        raise InvalidInputError("Block Device Mapping is Invalid: more than one device has boot index 0.")
+    if len(devices) > len(boot_disks):
+        raise NotOfferedError("Servers are made with their system disk only; attach other disks is not offered yet.")
+    if not boot_disks:
+        return None
+    if boot_disks[0].source_type != "image":
+        raise NotOfferedError("The system disk can be made from an image only (source_type image).")
+    return boot_disks[0]
+
+
+def _image_id(wanted: ServerWanted, boot_disk: BlockDevice | None) -> str:
+    named = {_last_part(reference) for reference in (wanted.image_ref, boot_disk and boot_disk.uuid) if reference}
+    if not named:
+        raise InvalidInputError("Invalid imageRef provided: a server is made from an image.", field="imageRef")
+    if len(named) > 1:
+        raise InvalidInputError("imageRef and block_device_mapping_v2 name different images.", field="imageRef")
+    image_id = named.pop()
+    if not is_uuid(image_id.lower()):
+        raise InvalidInputError("Invalid imageRef provided.", field="imageRef")
+    return image_id.lower()
+
+
+def _root_disk(boot_disk: BlockDevice | None) -> RootDisk:
+    if boot_disk is None:
+        return RootDisk()
+    ends_with_server = boot_disk.delete_on_termination
+    if ends_with_server is None:
+        ends_with_server = boot_disk.destination_type != "volume"
+    size_gib = int_of(boot_disk.volume_size, "volume_size")
+    return RootDisk(
+        size_gib=size_gib if boot_disk.destination_type == "volume" or size_gib else None,
+        delete_on_termination=ends_with_server,
+        volume_type=boot_disk.volume_type or None,
+    )
+
+
+def _network_ids(networks: list[NetworkWanted] | str | None) -> tuple[str, ...]:
+    if networks is None or networks == "auto":
+        return ()
+    if networks == "none":
+        raise NotOfferedError("Every server has a network card in its project's network.")
+    if isinstance(networks, str):
+        raise InvalidInputError("Invalid input for field/attribute networks.", field="networks")
+    if len(networks) > 1:
+        raise InvalidInputError("A server has one network card, in the one network there is.", field="networks")
+    for network in networks:
+        if network.port:
+            raise InvalidInputError(f"Port {network.port[:255]} could not be found.", field="networks")
+        if network.fixed_ip not in {None, "", GUEST_ADDRESS}:
+            raise InvalidInputError(f"The address of a server is always {GUEST_ADDRESS}.", field="networks")
+    return tuple(network.uuid.lower() for network in networks if network.uuid)
+
+
+def _checked_user_data(user_data: str | None) -> str | None:
+    if not user_data:
+        return None
+    try:
+        base64.b64decode(user_data, validate=True)
+    except (binascii.Error, ValueError):
+        raise InvalidInputError("Userdata content cannot be decoded", field="user_data") from None
+    return user_data

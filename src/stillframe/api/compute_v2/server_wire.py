@@ -1,0 +1,153 @@
+"""A server as Nova shows it, at the microversion asked for.
+
+Source: OpenStack Compute API reference, "Show Server Details"; Open Telekom Cloud, ECS API reference, "Querying Details
+About an ECS (Native OpenStack API)". `image` is always an object, also for servers that boot from a volume: clients of
+that cloud read its id without looking.
+"""
+
+import hashlib
+from typing import Any
+
+from stillframe.api.compute_v2 import microversions as mv
+from stillframe.api.compute_v2.microversions import Microversion
+from stillframe.kit.clock import iso_micros, iso_seconds_z
+from stillframe.networks.model import GUEST_ADDRESS, NETWORK_NAME, Port, port_of
+from stillframe.servers.model import Server, ServerStatus, VmState
+
+Json = dict[str, Any]
+
+_POWER_STATES = {VmState.BUILDING: 0, VmState.ACTIVE: 1, VmState.STOPPED: 4, VmState.ERROR: 0}
+
+
+def links(base: str, project_id: str, path: str) -> list[dict[str, str]]:
+    return [
+        {"rel": "self", "href": f"{base}/v2.1/{project_id}/{path}"},
+        {"rel": "bookmark", "href": f"{base}/{project_id}/{path}"},
+    ]
+
+
+def brief_server(server: Server, base: str) -> Json:
+    return {"id": server.id, "name": server.name, "links": links(base, server.project_id, f"servers/{server.id}")}
+
+
+def server_to_wire(server: Server, base: str, version: Microversion) -> Json:
+    shown = {
+        **brief_server(server, base),
+        "status": str(server.status),
+        "tenant_id": server.project_id,
+        "user_id": server.user_id,
+        "metadata": server.metadata,
+        "hostId": _host_id(server),
+        "flavor": _flavor(server, base, version),
+        "image": {"id": server.image_id, "links": _bookmark(base, server, f"images/{server.image_id}")},
+        "created": iso_seconds_z(server.created_at),
+        "updated": iso_seconds_z(server.updated_at),
+        "addresses": {NETWORK_NAME: [_address(port_of(server.project_id, server.id))]},
+        "accessIPv4": "",
+        "accessIPv6": "",
+        "key_name": server.key_name,
+        "security_groups": [{"name": name} for name in server.security_groups],
+        "OS-DCF:diskConfig": "MANUAL",
+        "OS-EXT-AZ:availability_zone": server.availability_zone,
+        "OS-EXT-STS:power_state": _POWER_STATES[server.vm_state],
+        "OS-EXT-STS:task_state": str(server.task_state) if server.task_state else None,
+        "OS-EXT-STS:vm_state": str(server.vm_state),
+        "OS-SRV-USG:launched_at": iso_micros(server.launched_at) if server.launched_at else None,
+        "OS-SRV-USG:terminated_at": None,
+        "config_drive": "True",
+        "os-extended-volumes:volumes_attached": _attached(server),
+    }
+    if server.status in {ServerStatus.BUILD, ServerStatus.ACTIVE, ServerStatus.REBOOT, ServerStatus.HARD_REBOOT}:
+        shown["progress"] = 0 if server.status is ServerStatus.BUILD else 100
+    if server.status is ServerStatus.ERROR and server.fault:
+        fault = server.fault
+        shown["fault"] = {
+            "code": fault.code,
+            "message": fault.message,
+            "created": iso_seconds_z(fault.created_at),
+        }
+    return shown | _since(server, version)
+
+
+def _since(server: Server, version: Microversion) -> Json:
+    """Fields that appeared with a microversion."""
+    fields: dict[Microversion, Json] = {
+        mv.LOCKED: {"locked": False},
+        mv.DESCRIPTIONS: {"description": server.description},
+        mv.TAGS: {"tags": list(server.tags)},
+        mv.TRUSTED_CERTIFICATES: {"trusted_image_certificates": None},
+        mv.SERVER_GROUPS: {"server_groups": []},
+        mv.LOCKED_REASON: {"locked_reason": None},
+        mv.HOST_NAMES: {"OS-EXT-SRV-ATTR:hostname": server.host_name},
+    }
+    return {name: value for since, more in fields.items() if version >= since for name, value in more.items()}
+
+
+def _flavor(server: Server, base: str, version: Microversion) -> Json:
+    flavor = server.flavor
+    if version < mv.EMBEDDED_FLAVORS:
+        return {"id": flavor.id, "links": _bookmark(base, server, f"flavors/{flavor.id}")}
+    return {
+        "original_name": flavor.name,
+        "vcpus": flavor.vcpus,
+        "ram": flavor.ram_mib,
+        "disk": 0,
+        "ephemeral": 0,
+        "swap": 0,
+        "extra_specs": flavor.extra_specs,
+    }
+
+
+def _bookmark(base: str, server: Server, path: str) -> list[dict[str, str]]:
+    return [{"rel": "bookmark", "href": f"{base}/{server.project_id}/{path}"}]
+
+
+def _address(port: Port) -> Json:
+    return {
+        "addr": GUEST_ADDRESS,
+        "version": 4,
+        "OS-EXT-IPS:type": "fixed",
+        "OS-EXT-IPS-MAC:mac_addr": port.mac_address,
+    }
+
+
+def _attached(server: Server) -> list[Json]:
+    return [
+        {"id": volume.id, "delete_on_termination": volume.attachment.delete_on_termination}
+        for volume in server.volumes
+        if volume.attachment
+    ]
+
+
+def _host_id(server: Server) -> str:
+    """The same for servers of a project on the same host, and telling nothing of the host."""
+    return hashlib.sha224(f"{server.project_id}/local".encode()).hexdigest() if server.launched_at else ""
+
+
+def interface_to_wire(port: Port) -> Json:
+    return {
+        "port_id": port.id,
+        "net_id": port.network.id,
+        "mac_addr": port.mac_address,
+        "port_state": "ACTIVE",
+        "fixed_ips": [{"ip_address": GUEST_ADDRESS, "subnet_id": port.network.subnet_id}],
+    }
+
+
+def attachments_to_wire(server: Server, version: Microversion) -> list[Json]:
+    """One entry for each disk; the id of the attachment is the volume's."""
+    entries = []
+    for volume in server.volumes:
+        if volume.attachment is None:
+            continue
+        entry: Json = {"volumeId": volume.id, "serverId": server.id, "device": volume.attachment.device}
+        if version < mv.ATTACHMENTS_WITHOUT_ID:
+            entry = {"id": volume.id, **entry}
+        else:
+            entry |= {"attachment_id": volume.attachment.id, "bdm_uuid": volume.attachment.id}
+        if version >= mv.ATTACHMENT_TAGS:
+            entry["tag"] = None
+        if version >= mv.ATTACHMENT_TERMINATION:
+            entry["delete_on_termination"] = volume.attachment.delete_on_termination
+        entries.append(entry)
+    return entries

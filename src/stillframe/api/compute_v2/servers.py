@@ -1,0 +1,233 @@
+"""Servers and their parts: decode, one service call, encode. What is done to them is in actions.py."""
+
+from typing import Annotated, Any
+
+from litestar import Request, Response, delete, get, post, put
+from msgspec import Meta, Struct
+
+from stillframe.api.compute_v2.bodies import decode_body
+from stillframe.api.compute_v2.discovery import base_url
+from stillframe.api.compute_v2.microversions import Microversion
+from stillframe.api.compute_v2.queries import next_page, query_pairs, server_query
+from stillframe.api.compute_v2.server_requests import CreateServerBody, Key, Text, admin_password, new_server
+from stillframe.api.compute_v2.server_wire import (
+    attachments_to_wire,
+    brief_server,
+    interface_to_wire,
+    links,
+    server_to_wire,
+)
+from stillframe.config import Settings
+from stillframe.db import Transaction
+from stillframe.errors import InvalidInputError, NotFoundError, VolumeNotFoundError
+from stillframe.identity.model import Caller
+from stillframe.networks.model import port_of
+from stillframe.servers import creation
+from stillframe.servers import service as servers
+from stillframe.servers.model import Server
+
+AnyRequest = Request[Any, Any, Any]
+Json = dict[str, Any]
+
+
+class MetadataBody(Struct):
+    metadata: dict[Key, Text]
+
+
+class MetadataItemBody(Struct):
+    meta: dict[Key, Text]
+
+
+class ServerChanges(Struct):
+    name: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
+    description: Text | None = None
+
+
+class ServerChangesBody(Struct):
+    server: ServerChanges
+
+
+@post(["/servers", "/os-volumes_boot"], status_code=202)
+async def create_server(request: AnyRequest, tx: Transaction, caller: Caller, settings: Settings) -> Response[Json]:
+    wanted = decode_body(await request.body(), CreateServerBody).server
+    server = await creation.create_server(tx, caller, settings, new_server(wanted))
+    base = base_url(request)
+    shown = {
+        "id": server.id,
+        "links": links(base, server.project_id, f"servers/{server.id}"),
+        "OS-DCF:diskConfig": "MANUAL",
+        "security_groups": [{"name": name} for name in server.security_groups],
+        "adminPass": admin_password(wanted),
+    }
+    location = f"{base}/v2.1/{server.project_id}/servers/{server.id}"
+    return Response({"server": shown}, status_code=202, headers={"Location": location})
+
+
+@get("/servers")
+async def list_servers(request: AnyRequest, tx: Transaction, caller: Caller) -> Json:
+    found, more = await _page(request, tx, caller)
+    base = base_url(request)
+    return {"servers": [brief_server(server, base) for server in found], **more}
+
+
+@get("/servers/detail")
+async def list_servers_detailed(request: AnyRequest, tx: Transaction, caller: Caller, version: Microversion) -> Json:
+    found, more = await _page(request, tx, caller)
+    base = base_url(request)
+    return {"servers": [server_to_wire(server, base, version) for server in found], **more}
+
+
+async def _page(request: AnyRequest, tx: Transaction, caller: Caller) -> tuple[list[Server], Json]:
+    pairs = query_pairs(request)
+    query = server_query(pairs)
+    if query is None:
+        return [], {}
+    found = await servers.list_servers(tx, caller, query)
+    if not found or len(found) != query.limit:
+        return found, {}
+    path = f"{base_url(request)}{request.scope['path']}"
+    return found, {"servers_links": next_page(path, pairs, found[-1].id)}
+
+
+@get("/servers/{server_id:str}")
+async def show_server(
+    request: AnyRequest, server_id: str, tx: Transaction, caller: Caller, version: Microversion
+) -> Json:
+    server = await servers.get_server(tx, caller, server_id)
+    return {"server": server_to_wire(server, base_url(request), version)}
+
+
+@put("/servers/{server_id:str}", status_code=200)
+async def update_server(
+    request: AnyRequest, server_id: str, tx: Transaction, caller: Caller, version: Microversion
+) -> Json:
+    body = decode_body(await request.body(), ServerChangesBody).server
+    if body.name is not None and not body.name.strip():
+        raise InvalidInputError("Invalid input for field/attribute name: it is blank", field="name")
+    changes = {name: value for name in ("name", "description") if (value := getattr(body, name)) is not None}
+    server = await servers.update_server(tx, caller, server_id, **changes)
+    return {"server": server_to_wire(server, base_url(request), version)}
+
+
+@delete("/servers/{server_id:str}", status_code=204)
+async def delete_server(server_id: str, tx: Transaction, caller: Caller, settings: Settings) -> None:
+    """The server is gone once showing it answers 404."""
+    await servers.delete_server(tx, caller, settings, server_id)
+
+
+@get("/servers/{server_id:str}/metadata")
+async def list_metadata(server_id: str, tx: Transaction, caller: Caller) -> Json:
+    return {"metadata": (await servers.get_server(tx, caller, server_id)).metadata}
+
+
+@put("/servers/{server_id:str}/metadata", status_code=200)
+async def replace_metadata(request: AnyRequest, server_id: str, tx: Transaction, caller: Caller) -> Json:
+    body = decode_body(await request.body(), MetadataBody)
+    return {"metadata": await servers.set_metadata(tx, caller, server_id, body.metadata)}
+
+
+@post("/servers/{server_id:str}/metadata", status_code=200)
+async def merge_metadata(request: AnyRequest, server_id: str, tx: Transaction, caller: Caller) -> Json:
+    body = decode_body(await request.body(), MetadataBody)
+    return {"metadata": await servers.merge_metadata(tx, caller, server_id, body.metadata)}
+
+
+@get("/servers/{server_id:str}/metadata/{key:str}")
+async def show_metadata_item(server_id: str, key: str, tx: Transaction, caller: Caller) -> Json:
+    metadata = (await servers.get_server(tx, caller, server_id)).metadata
+    if key not in metadata:
+        raise _no_metadata_item()
+    return {"meta": {key: metadata[key]}}
+
+
+@put("/servers/{server_id:str}/metadata/{key:str}", status_code=200)
+async def set_metadata_item(request: AnyRequest, server_id: str, key: str, tx: Transaction, caller: Caller) -> Json:
+    body = decode_body(await request.body(), MetadataItemBody)
+    if list(body.meta) != [key]:
+        raise InvalidInputError("Request body and URI mismatch")
+    await servers.merge_metadata(tx, caller, server_id, body.meta)
+    return {"meta": body.meta}
+
+
+@delete("/servers/{server_id:str}/metadata/{key:str}", status_code=204)
+async def delete_metadata_item(server_id: str, key: str, tx: Transaction, caller: Caller) -> None:
+    if not await servers.remove_metadata_item(tx, caller, server_id, key):
+        raise _no_metadata_item()
+
+
+def _no_metadata_item() -> NotFoundError:
+    return NotFoundError("Metadata item was not found")
+
+
+@get("/servers/{server_id:str}/os-interface")
+async def list_interfaces(server_id: str, tx: Transaction, caller: Caller) -> Json:
+    server = await servers.get_server(tx, caller, server_id)
+    return {"interfaceAttachments": [interface_to_wire(port_of(server.project_id, server.id))]}
+
+
+@get("/servers/{server_id:str}/os-interface/{port_id:str}")
+async def show_interface(server_id: str, port_id: str, tx: Transaction, caller: Caller) -> Json:
+    server = await servers.get_server(tx, caller, server_id)
+    port = port_of(server.project_id, server.id)
+    if port.id != port_id:
+        raise NotFoundError(f"No interface was found with port {port_id[:255]}.")
+    return {"interfaceAttachment": interface_to_wire(port)}
+
+
+@get("/servers/{server_id:str}/os-volume_attachments")
+async def list_attachments(server_id: str, tx: Transaction, caller: Caller, version: Microversion) -> Json:
+    server = await servers.get_server(tx, caller, server_id)
+    return {"volumeAttachments": attachments_to_wire(server, version)}
+
+
+@get("/servers/{server_id:str}/os-volume_attachments/{volume_id:str}")
+async def show_attachment(
+    server_id: str, volume_id: str, tx: Transaction, caller: Caller, version: Microversion
+) -> Json:
+    server = await servers.get_server(tx, caller, server_id)
+    for entry in attachments_to_wire(server, version):
+        if entry["volumeId"] == volume_id:
+            return {"volumeAttachment": entry}
+    raise VolumeNotFoundError(f"Instance {server.id} is not attached to volume {volume_id[:255]}")
+
+
+@get("/servers/{server_id:str}/os-server-password")
+async def show_password(server_id: str, tx: Transaction, caller: Caller) -> Json:
+    """Always empty: no guest has ever told us one."""
+    await servers.get_server(tx, caller, server_id)
+    return {"password": ""}
+
+
+@get("/servers/{server_id:str}/os-instance-actions")
+async def list_actions(server_id: str, tx: Transaction, caller: Caller) -> Json:
+    """Always empty: what was done to a server is kept as jobs, which are the ECS API's to show."""
+    await servers.get_server(tx, caller, server_id)
+    return {"instanceActions": []}
+
+
+@get("/servers/{server_id:str}/tags")
+async def list_tags(server_id: str, tx: Transaction, caller: Caller) -> Json:
+    return {"tags": list((await servers.get_server(tx, caller, server_id)).tags)}
+
+
+handlers = [
+    create_server,
+    list_servers,
+    list_servers_detailed,
+    show_server,
+    update_server,
+    delete_server,
+    list_metadata,
+    replace_metadata,
+    merge_metadata,
+    show_metadata_item,
+    set_metadata_item,
+    delete_metadata_item,
+    list_interfaces,
+    show_interface,
+    list_attachments,
+    show_attachment,
+    show_password,
+    list_actions,
+    list_tags,
+]

@@ -1,0 +1,128 @@
+"""Volumes: decode, one service call, encode."""
+
+from typing import Any
+
+from litestar import Request, delete, get
+
+from stillframe.api.compute_v2.discovery import base_url
+from stillframe.api.compute_v2.queries import is_true, next_page, query_pairs
+from stillframe.api.volume_v3 import wire
+from stillframe.config import Settings
+from stillframe.db import Transaction
+from stillframe.errors import NotFoundError
+from stillframe.identity.model import Caller
+from stillframe.volumes import service as volumes
+from stillframe.volumes.model import Volume
+
+AnyRequest = Request[Any, Any, Any]
+Json = dict[str, Any]
+
+
+@get("/volumes")
+async def list_volumes(request: AnyRequest, tx: Transaction, caller: Caller) -> Json:
+    found, more = await _page(request, tx, caller)
+    return {"volumes": [wire.brief_volume(volume, base_url(request)) for volume in found], **more}
+
+
+@get("/volumes/detail")
+async def list_volumes_detailed(request: AnyRequest, tx: Transaction, caller: Caller) -> Json:
+    found, more = await _page(request, tx, caller)
+    return {"volumes": [wire.volume_to_wire(volume, base_url(request)) for volume in found], **more}
+
+
+async def _page(request: AnyRequest, tx: Transaction, caller: Caller) -> tuple[list[Volume], Json]:
+    pairs = query_pairs(request)
+    query = wire.volume_query(pairs)
+    found = await volumes.list_volumes(tx, caller, query)
+    if not found or len(found) != query.limit:
+        return found, {}
+    without_offset = [pair for pair in pairs if pair[0] != "offset"]
+    path = f"{base_url(request)}{request.scope['path']}"
+    return found, {"volumes_links": next_page(path, without_offset, found[-1].id)}
+
+
+@get("/volumes/{volume_id:str}")
+async def show_volume(request: AnyRequest, volume_id: str, tx: Transaction, caller: Caller) -> Json:
+    return {"volume": wire.volume_to_wire(await volumes.get_volume(tx, caller, volume_id), base_url(request))}
+
+
+@delete("/volumes/{volume_id:str}", status_code=202)
+async def delete_volume(volume_id: str, tx: Transaction, caller: Caller) -> None:
+    """Of a volume that its server left behind."""
+    await volumes.delete_volume(tx, caller, volume_id)
+
+
+@get("/types")
+async def list_types() -> Json:
+    return {"volume_types": wire.volume_types_to_wire()}
+
+
+@get("/types/{type_id:str}")
+async def show_type(type_id: str) -> Json:
+    return {"volume_type": _find_type(type_id)}
+
+
+@get("/types/{type_id:str}/extra_specs")
+async def list_extra_specs(type_id: str) -> Json:
+    return {"extra_specs": _find_type(type_id)["extra_specs"]}
+
+
+def _find_type(type_id: str) -> Json:
+    for known in wire.volume_types_to_wire():
+        if known["id"] == type_id:
+            return known
+    raise NotFoundError(f"Volume type {type_id[:255]} could not be found.")
+
+
+@get("/os-availability-zone")
+async def list_zones(settings: Settings) -> Json:
+    return {"availabilityZoneInfo": [{"zoneName": settings.availability_zone, "zoneState": {"available": True}}]}
+
+
+@get("/limits")
+async def show_limits(tx: Transaction, caller: Caller, settings: Settings) -> Json:
+    return wire.limits_to_wire(await volumes.get_usage(tx, settings, caller.require_project()))
+
+
+@get(["/os-quota-sets/{of_project:str}", "/os-quota-sets/{of_project:str}/defaults"])
+async def show_quotas(
+    request: AnyRequest, of_project: str, tx: Transaction, caller: Caller, settings: Settings
+) -> Json:
+    if of_project != caller.require_project():
+        raise NotFoundError("Quotas are shown for the project of the token.")
+    usage = await volumes.get_usage(tx, settings, of_project)
+    return wire.quotas_to_wire(of_project, usage, with_usage=is_true(dict(query_pairs(request)).get("usage")))
+
+
+@get(["/snapshots", "/snapshots/detail"])
+async def list_snapshots() -> Json:
+    """There are none."""
+    return {"snapshots": []}
+
+
+@get(["/backups", "/backups/detail"])
+async def list_backups() -> Json:
+    """There are none."""
+    return {"backups": []}
+
+
+@get("/extensions")
+async def list_extensions() -> Json:
+    return {"extensions": []}
+
+
+handlers = [
+    list_volumes,
+    list_volumes_detailed,
+    show_volume,
+    delete_volume,
+    list_types,
+    show_type,
+    list_extra_specs,
+    list_zones,
+    show_limits,
+    show_quotas,
+    list_snapshots,
+    list_backups,
+    list_extensions,
+]

@@ -1,0 +1,135 @@
+"""Volumes, types and quotas as Cinder shows them. Times have no zone, for some clients cannot read one.
+
+Source: OpenStack Block Storage API v3 reference; Open Telekom Cloud, EVS API reference.
+"""
+
+from typing import Any
+
+from stillframe.api.compute_v2.queries import is_true, parsed_count, parsed_limit
+from stillframe.errors import InvalidInputError
+from stillframe.kit.clock import iso_micros
+from stillframe.kit.ids import derived_uuid
+from stillframe.volumes.model import VOLUME_TYPES, Attachment, Volume, VolumeQuery
+from stillframe.volumes.service import VolumeUsage
+
+Json = dict[str, Any]
+
+
+def brief_volume(volume: Volume, base: str) -> Json:
+    path = f"{volume.project_id}/volumes/{volume.id}"
+    return {
+        "id": volume.id,
+        "name": volume.name,
+        "links": [{"rel": "self", "href": f"{base}/v3/{path}"}, {"rel": "bookmark", "href": f"{base}/{path}"}],
+    }
+
+
+def volume_to_wire(volume: Volume, base: str) -> Json:
+    shown = {
+        **brief_volume(volume, base),
+        "description": volume.description or None,
+        "size": volume.size_gib,
+        "status": str(volume.status),
+        "volume_type": volume.volume_type,
+        "availability_zone": volume.availability_zone,
+        "bootable": "true" if volume.bootable else "false",
+        "encrypted": False,
+        "multiattach": False,
+        "snapshot_id": None,
+        "source_volid": None,
+        "metadata": {},
+        "attachments": [_attachment(volume, volume.attachment)] if volume.attachment else [],
+        "created_at": iso_micros(volume.created_at),
+        "updated_at": iso_micros(volume.updated_at),
+        "user_id": volume.user_id,
+        "os-vol-tenant-attr:tenant_id": volume.project_id,
+        "replication_status": "disabled",
+        "consistencygroup_id": None,
+        "os-volume-replication:extended_status": None,
+    }
+    if volume.image_metadata is not None:
+        shown["volume_image_metadata"] = volume.image_metadata
+    return shown
+
+
+def _attachment(volume: Volume, attachment: Attachment) -> Json:
+    return {
+        "id": volume.id,
+        "attachment_id": attachment.id,
+        "volume_id": volume.id,
+        "server_id": attachment.server_id,
+        "host_name": None,
+        "device": attachment.device,
+        "attached_at": iso_micros(attachment.attached_at),
+    }
+
+
+def volume_query(pairs: list[tuple[str, str]]) -> VolumeQuery:
+    """Raises: InvalidInputError."""
+    given = dict(pairs)
+    return VolumeQuery(
+        name=given.get("name"),
+        status=given.get("status"),
+        availability_zone=given.get("availability_zone"),
+        every_project=is_true(given.get("all_tenants")),
+        marker=given.get("marker") or None,
+        offset=parsed_count("offset", given.get("offset") or "0"),
+        limit=parsed_limit(given.get("limit")),
+        newest_first=_is_newest_first(given),
+    )
+
+
+def _is_newest_first(given: dict[str, str]) -> bool:
+    """`sort=created_at:asc`, or the older pair of `sort_key` and `sort_dir`."""
+    key, _, direction = given.get("sort", "").partition(":")
+    key = key or given.get("sort_key") or "created_at"
+    direction = direction or given.get("sort_dir") or "desc"
+    if key != "created_at" or direction not in {"asc", "desc"}:
+        raise InvalidInputError("Volumes can be sorted by created_at, asc or desc", field="sort")
+    return direction == "desc"
+
+
+def volume_types_to_wire() -> list[Json]:
+    return [
+        {
+            "id": derived_uuid("volume-type", name),
+            "name": name,
+            "description": None,
+            "is_public": True,
+            "os-volume-type-access:is_public": True,
+            "extra_specs": {"volume_backend_name": name},
+        }
+        for name in VOLUME_TYPES
+    ]
+
+
+def quotas_to_wire(project_id: str, usage: VolumeUsage, *, with_usage: bool) -> Json:
+    counted = {
+        "volumes": (usage.volumes_limit, usage.volumes),
+        "gigabytes": (usage.size_limit_gib, usage.size_gib),
+        "snapshots": (0, 0),
+        "backups": (0, 0),
+        "backup_gigabytes": (0, 0),
+        "per_volume_gigabytes": (-1, 0),
+        "groups": (0, 0),
+    }
+    shown: Json = {name: limit for name, (limit, _) in counted.items()}
+    if with_usage:
+        shown = {name: {"limit": limit, "in_use": used, "reserved": 0} for name, (limit, used) in counted.items()}
+    return {"quota_set": {"id": project_id, **shown}}
+
+
+def limits_to_wire(usage: VolumeUsage) -> Json:
+    absolute = {
+        "maxTotalVolumes": usage.volumes_limit,
+        "maxTotalVolumeGigabytes": usage.size_limit_gib,
+        "maxTotalSnapshots": 0,
+        "maxTotalBackups": 0,
+        "maxTotalBackupGigabytes": 0,
+        "totalVolumesUsed": usage.volumes,
+        "totalGigabytesUsed": usage.size_gib,
+        "totalSnapshotsUsed": 0,
+        "totalBackupsUsed": 0,
+        "totalBackupGigabytesUsed": 0,
+    }
+    return {"limits": {"rate": [], "absolute": absolute}}

@@ -1,0 +1,146 @@
+"""The machine of a server: what it is made of, and making sure that it runs or does not."""
+
+import asyncio
+import base64
+from pathlib import Path
+from typing import Any
+
+from stillframe.blobs.layout import DataLayout
+from stillframe.db import Transaction
+from stillframe.errors import ServerNotFoundError, ToolFailedError, UnavailableError
+from stillframe.jobs.resources import Resources
+from stillframe.layers import service as layers
+from stillframe.networks.model import CIDR, DNS_ADDRESS, GATEWAY_ADDRESS, GUEST_ADDRESS, mac_address, port_of
+from stillframe.qemu import accelerator, machine
+from stillframe.qemu.configdrive import build_config_drive
+from stillframe.qemu.machine_spec import DiskSpec, Firmware, MachineSpec, NicSpec, RunningMachine
+from stillframe.servers import rows
+from stillframe.servers.model import Server
+from stillframe.volumes import service as volumes
+from stillframe.volumes.model import Volume
+
+_SERIAL_LENGTH = 20
+
+
+async def find_machine(resources: Resources, server_id: str) -> RunningMachine | None:
+    return await machine.find(resources.layout.machine_dir(server_id), server_id)
+
+
+async def start_machine(resources: Resources, server_id: str) -> None:
+    """Returns when the machine runs; one that runs already is left alone.
+
+    Raises: UnavailableError when another try may succeed, ToolFailedError.
+    """
+    if await find_machine(resources, server_id):
+        return
+    spec = await _machine_spec(resources, server_id)
+    try:
+        await machine.start(spec)
+    except ToolFailedError as error:
+        # A layer may have moved onto its flattened parent meanwhile, or a tool may still hold the disk for that; and a
+        # machine which a dying worker was just starting may have come up by itself.
+        if await find_machine(resources, server_id):
+            return
+        missing = [link.path for disk in spec.disks for link in disk.chain if not link.path.exists()]
+        if missing or "lock" in str(error.cause):
+            raise UnavailableError("The disk of the server is in use by another task.", cause=error.cause) from error
+        raise
+
+
+async def stop_machine(resources: Resources, server_id: str, patience_s: float) -> None:
+    """Returns when there is no machine. The guest has `patience_s` to power off by itself; 0 does not ask it.
+
+    Raises: ToolFailedError when the process cannot be ended.
+    """
+    running = await find_machine(resources, server_id)
+    if running is not None:
+        await machine.stop(running, patience_s)
+
+
+async def _machine_spec(resources: Resources, server_id: str) -> MachineSpec:
+    async with resources.database.reading() as tx:
+        server = await rows.get_server(tx, server_id)
+        if server is None:
+            raise ServerNotFoundError
+        attached = (await volumes.list_attached(tx, [server_id]))[server_id]
+        disks = [await _disk(tx, resources.layout, volume) for volume in attached]
+    firmware = ((attached[0].image_metadata if attached else None) or {}).get("hw_firmware_type")
+    return MachineSpec(
+        server_id=server.id,
+        run_dir=_made(resources.layout.machine_dir(server.id)),
+        memory_mib=server.flavor.ram_mib,
+        vcpus=server.flavor.vcpus,
+        disks=tuple(disks),
+        accelerator=await accelerator.choose(),
+        firmware=Firmware.UEFI if firmware == Firmware.UEFI else Firmware.BIOS,
+        config_drive=await _config_drive(resources, server),
+        nics=(
+            NicSpec(
+                mac=mac_address(server.id), cidr=CIDR, address=GUEST_ADDRESS, gateway=GATEWAY_ADDRESS, outbound=True
+            ),
+        ),
+    )
+
+
+async def _disk(tx: Transaction, layout: DataLayout, volume: Volume) -> DiskSpec:
+    if volume.layer_id is None or volume.attachment is None:
+        raise ToolFailedError("A disk of the server is missing.", cause=f"volume {volume.id}")
+    return DiskSpec(
+        chain=await layers.chain(tx, layout, volume.layer_id),
+        device_index=volume.attachment.device_index,
+        serial=volume.id[:_SERIAL_LENGTH],
+    )
+
+
+def _made(directory: Path) -> Path:
+    directory.mkdir(mode=0o700, exist_ok=True)
+    return directory
+
+
+async def _config_drive(resources: Resources, server: Server) -> Path:
+    """Built once, before the first start: a guest is set up by what was true when its server was made."""
+    path = resources.layout.config_drive(server.id)
+    if not await asyncio.to_thread(path.exists):
+        await build_config_drive(
+            path,
+            meta_data=meta_data(server),
+            user_data=base64.b64decode(server.user_data) if server.user_data else None,
+            network_data=network_data(server),
+        )
+    return path
+
+
+def meta_data(server: Server) -> dict[str, Any]:
+    """Source: OpenStack Compute user guide, "Metadata", "OpenStack format metadata"."""
+    key = server.public_key
+    return {
+        "uuid": server.id,
+        "name": server.name,
+        "hostname": server.host_name,
+        "project_id": server.project_id,
+        "availability_zone": server.availability_zone,
+        "launch_index": 0,
+        "meta": server.metadata,
+        "public_keys": {server.key_name: key} if key else {},
+        "keys": [{"name": server.key_name, "type": "ssh", "data": key}] if key else [],
+        "devices": [],
+        "dedicated_cpus": [],
+    }
+
+
+def network_data(server: Server) -> dict[str, Any]:
+    """Source: OpenStack Compute user guide, "Metadata", "Network metadata"."""
+    port = port_of(server.project_id, server.id)
+    return {
+        "links": [
+            {
+                "id": "nic0",
+                "vif_id": port.id,
+                "type": "phy",
+                "mtu": 1500,
+                "ethernet_mac_address": port.mac_address,
+            }
+        ],
+        "networks": [{"id": "network0", "type": "ipv4_dhcp", "link": "nic0", "network_id": port.network.id}],
+        "services": [{"type": "dns", "address": DNS_ADDRESS}],
+    }
