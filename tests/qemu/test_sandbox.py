@@ -125,20 +125,15 @@ async def test_limits_hold(sandbox: Sandbox | None, tmp_path: Path) -> None:
 
 
 def test_tools_die_with_us_and_machines_do_not() -> None:
-    tool, machine = (
-        wrap_tool(ROOT, ["x"], Access(), Limits()),
-        wrap_machine(ROOT, ["x"], Access(), Limits(), status_fd=9),
-    )
-    assert "--die-with-parent" in tool
-    assert "--die-with-parent" not in machine
-    assert machine[machine.index("--json-status-fd") + 1] == "9"
+    assert "--die-with-parent" in wrap_tool(ROOT, ["x"], Access(), Limits())
+    assert "--die-with-parent" not in wrap_machine(ROOT, ["x"], Access(), Limits())
     assert "--pdeathsig" in wrap_tool(PLAIN, ["x"], Access(), Limits())
-    assert "--pdeathsig" not in wrap_machine(PLAIN, ["x"], Access(), Limits(), status_fd=None)
+    assert "--pdeathsig" not in wrap_machine(PLAIN, ["x"], Access(), Limits())
 
 
 def test_only_who_asks_for_the_network_gets_it() -> None:
-    assert "--unshare-net" in wrap_machine(ROOT, ["x"], Access(), Limits(), status_fd=None)
-    assert "--unshare-net" not in wrap_machine(ROOT, ["x"], Access(network=True), Limits(), status_fd=None)
+    assert "--unshare-net" in wrap_machine(ROOT, ["x"], Access(), Limits())
+    assert "--unshare-net" not in wrap_machine(ROOT, ["x"], Access(network=True), Limits())
 
 
 async def test_a_user_who_does_not_exist_and_root_are_refused() -> None:

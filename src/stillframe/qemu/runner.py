@@ -18,7 +18,7 @@ import msgspec
 
 from stillframe.errors import ToolFailedError, UnavailableError
 from stillframe.qemu.host import host_sandbox
-from stillframe.qemu.sandbox import GIB, Access, Limits, Sandbox, wrap_tool
+from stillframe.qemu.sandbox import GIB, MINIMAL_ENVIRONMENT, Access, Limits, Sandbox, wrap_tool
 
 log = logging.getLogger("stillframe.qemu")
 
@@ -26,7 +26,6 @@ MAX_OUTPUT_BYTES = 4 * 1024**2
 STDERR_TAIL_BYTES = 16 * 1024
 _REAP_TIMEOUT_S = 10.0
 _NO_SPACE = os.strerror(errno.ENOSPC)
-_ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 
 OnLine = Callable[[bytes], None]
 
@@ -117,7 +116,7 @@ async def _started(argv: list[str]) -> AsyncIterator[asyncio.subprocess.Process]
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env=_ENVIRONMENT,
+            env=MINIMAL_ENVIRONMENT,
             start_new_session=True,
         )
     except OSError as error:

@@ -11,10 +11,9 @@
 
 Tools (qemu-img) die with the process which started them: bubblewrap does, and its first process inside, and with that
 the whole pid namespace. (A parent-death signal of the tool itself would not do: the kernel forgets it when the user
-changes.) Machines do not die with us: they are started in a session of their own by a process which ends at once, so
-they belong to nobody and outlive us. bubblewrap stays as the parent of a machine and ends with it; killing that parent
-does not end the machine (no --die-with-parent here). A machine is the first process of its pid namespace: it sees no
-other process, we see it under its ordinary pid.
+changes.) Machines do not die with us: they have a session of their own, and init adopts them. bubblewrap stays as the
+parent of a machine and ends with it; killing that parent does not end the machine (no --die-with-parent here). A
+machine is the first process of its pid namespace: it sees no other process, we see it under its ordinary pid.
 """
 
 import enum
@@ -27,6 +26,9 @@ _SYSTEM_DIRECTORIES = ("/bin", "/lib", "/lib64", "/sbin", "/etc/ld.so.cache")
 _NO_CAPABILITIES = ("--inh-caps=-all", "--bounding-set=-all")
 
 GIB = 1024**3
+
+_KVM = Path("/dev/kvm")
+MINIMAL_ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 
 
 class SandboxKind(enum.StrEnum):
@@ -74,6 +76,15 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     """Supplementary groups, such as the one which may open /dev/kvm."""
 
 
+def kvm_access() -> Access:
+    """The device, and the group which may open it. Everybody may use a device that is not there."""
+    try:
+        groups = (_KVM.stat().st_gid,)
+    except OSError:
+        return Access()
+    return Access(devices=(_KVM,), groups=groups)
+
+
 def wrap_tool(sandbox: Sandbox, argv: list[str], access: Access, limits: Limits, *, niceness: int = 0) -> list[str]:
     """A program which ends with the process that started it."""
     nice = ["nice", "-n", str(niceness), "--"] if niceness else []
@@ -84,14 +95,11 @@ def wrap_tool(sandbox: Sandbox, argv: list[str], access: Access, limits: Limits,
     return ["setpriv", "--no-new-privs", *privileges, "--pdeathsig", "KILL", "--", *inner]
 
 
-def wrap_machine(
-    sandbox: Sandbox, argv: list[str], access: Access, limits: Limits, *, status_fd: int | None
-) -> list[str]:
-    """A program which outlives us. bubblewrap writes the pid of the program as JSON to `status_fd`."""
+def wrap_machine(sandbox: Sandbox, argv: list[str], access: Access, limits: Limits) -> list[str]:
+    """A program which outlives us. Files opened for it are handed down, so that it needs no access to their paths."""
     inner = [*_prlimit(limits), *argv]
     if sandbox.isolates_files:
-        report = [] if status_fd is None else ["--json-status-fd", str(status_fd)]
-        return [*_bubblewrap(sandbox, access), "--as-pid-1", *report, "--", *_become(sandbox, access), *inner]
+        return [*_bubblewrap(sandbox, access), "--as-pid-1", "--", *_become(sandbox, access), *inner]
     if sandbox.is_root:
         return [*_other_user(sandbox, access), *inner]
     return ["setpriv", "--no-new-privs", "--", *inner]

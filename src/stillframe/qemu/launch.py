@@ -1,0 +1,106 @@
+"""Starts QEMU with everything it uses already open, in the sandbox, as a process that will not end with us."""
+
+import contextlib
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator
+from logging import getLogger
+from pathlib import Path
+
+import msgspec
+
+from stillframe.errors import ToolFailedError, UnavailableError
+from stillframe.qemu import sockets
+from stillframe.qemu.console import CONSOLE_LOG, STDERR_LOG
+from stillframe.qemu.machine_argv import TCG_CACHE_MIB, build_argv, uefi_vars
+from stillframe.qemu.machine_spec import Firmware, MachineFiles, MachineSpec
+from stillframe.qemu.sandbox import MINIMAL_ENVIRONMENT, Access, Limits, Sandbox, kvm_access, wrap_machine
+
+log = getLogger("stillframe.qemu")
+
+_MIB = 1024**2
+# What QEMU needs besides the guest's memory: its code cache under TCG, the graphics card, thread stacks, disk caches.
+_OVERHEAD_MIB = 1024 + TCG_CACHE_MIB
+_UEFI_FIRMWARE = (
+    (Path("/usr/share/OVMF/OVMF_CODE_4M.fd"), Path("/usr/share/OVMF/OVMF_VARS_4M.fd")),
+    (Path("/usr/share/OVMF/OVMF_CODE.fd"), Path("/usr/share/OVMF/OVMF_VARS.fd")),
+)
+
+
+def launch(spec: MachineSpec, sandbox: Sandbox) -> subprocess.Popen[bytes]:
+    """The process at the head of the machine's session: bubblewrap, or QEMU itself.
+
+    Takes a few milliseconds and never waits, so it need not run in a thread, where a cancelled start would leave behind
+    a launch which nobody knows of.
+
+    Raises:
+        UnavailableError: the machine needs UEFI and none is installed.
+        ToolFailedError: a file is missing, or nothing can be started.
+    """
+    uefi_code = _prepare_uefi(spec)
+    access = kvm_access() if spec.accelerator == "kvm" else Access()
+    access = msgspec.structs.replace(access, network=spec.has_network)
+    limits = Limits(data_bytes=(spec.memory_mib + _OVERHEAD_MIB) * _MIB)
+    try:
+        with _opened(spec) as files, (spec.run_dir / STDERR_LOG).open("ab") as errors:
+            errors.truncate()
+            argv = build_argv(spec, files, uefi_code=uefi_code)
+            log.info("%s  # with %s", shlex.join(argv), {number: str(path) for path, number in files.disks.items()})
+            return subprocess.Popen(
+                wrap_machine(sandbox, argv, access, limits),
+                stdin=subprocess.DEVNULL,
+                stdout=errors,
+                stderr=errors,
+                env=MINIMAL_ENVIRONMENT,
+                cwd="/",
+                start_new_session=True,
+                pass_fds=files.all,
+            )
+    except OSError as error:
+        raise ToolFailedError("The machine could not be started.", cause=error) from error
+
+
+@contextlib.contextmanager
+def _opened(spec: MachineSpec) -> Iterator[MachineFiles]:
+    with contextlib.ExitStack() as stack:
+
+        def opened(path: Path, flags: int) -> int:
+            descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
+            stack.callback(os.close, descriptor)
+            return descriptor
+
+        sockets_of = [
+            stack.enter_context(sockets.listen(spec.run_dir, name))
+            for name in (sockets.QMP_SOCKET, sockets.SERIAL_SOCKET)
+        ]
+        yield MachineFiles(
+            qmp=sockets_of[0].fileno(),
+            serial=sockets_of[1].fileno(),
+            # Appending, so that the log can be cut while QEMU writes it.
+            console=opened(spec.run_dir / CONSOLE_LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC),
+            disks={path: opened(path, flags) for path, flags in _disk_files(spec).items()},
+        )
+
+
+def _disk_files(spec: MachineSpec) -> dict[Path, int]:
+    """The files of all disks and how to open them. A file below several disks is opened once."""
+    files = {link.path: os.O_RDONLY for disk in spec.disks for link in disk.chain}
+    files |= {path: os.O_RDONLY for path in (spec.config_drive, spec.cdrom) if path}
+    files |= {disk.chain[0].path: os.O_RDWR for disk in spec.disks if disk.writable}
+    if spec.firmware is Firmware.UEFI:
+        files[uefi_vars(spec)] = os.O_RDWR
+    return files
+
+
+def _prepare_uefi(spec: MachineSpec) -> Path | None:
+    """The firmware's code; the machine gets variables of its own when it first starts."""
+    if spec.firmware is Firmware.BIOS:
+        return None
+    for code, variables in _UEFI_FIRMWARE:
+        if code.exists() and variables.exists():
+            if not uefi_vars(spec).exists():
+                shutil.copyfile(variables, uefi_vars(spec))
+            return code
+    raise UnavailableError("This host has no UEFI firmware for servers; install the package ovmf.")

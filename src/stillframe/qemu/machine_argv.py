@@ -1,0 +1,142 @@
+"""QEMU's argv for a machine. Pure: what it names was opened before, by `machine`.
+
+PCI slots are fixed, since guests call their disks and cards after them: a machine started again is the same machine.
+
+    01  graphics card         08-0b  disks, eight to a slot, in the order of their index: /dev/vda, vdb ...
+    10  first network cards   0c     config drive          1c  random numbers
+"""
+
+import json
+from pathlib import Path
+
+from stillframe.qemu.graph import blockdev
+from stillframe.qemu.machine_spec import DiskSpec, Firmware, MachineFiles, MachineSpec, NicSpec
+from stillframe.qemu.model import ChainLink
+
+PROGRAM = "qemu-system-x86_64"
+# TCG's cache of translated code is 1 GiB by default, more than most guests have memory.
+TCG_CACHE_MIB = 256
+_SECCOMP = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+
+
+def build_argv(spec: MachineSpec, files: MachineFiles, *, uefi_code: Path | None = None) -> list[str]:
+    """`uefi_code` is for a machine with UEFI; the firmware's variables are in `files` as `uefi_vars(spec)`."""
+    return [
+        PROGRAM,
+        *_nothing_by_default(spec),
+        *_processor(spec, uefi_code),
+        *_firmware(spec, files, uefi_code),
+        *_channels(files),
+        *_file_sets(files),
+        *_disks(spec, files),
+        *_drives(spec, files),
+        *_nics(spec.nics),
+        *_small_devices(),
+    ]
+
+
+def uefi_vars(spec: MachineSpec) -> Path:
+    """Where the machine keeps its boot variables."""
+    return spec.run_dir / "uefi-vars.fd"
+
+
+def _nothing_by_default(spec: MachineSpec) -> list[str]:
+    bare = ["-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none"]
+    names = ["-name", spec.server_id, "-uuid", spec.server_id]
+    return [*names, *bare, "-sandbox", _SECCOMP, "-msg", "timestamp=on", "-rtc", "base=utc"]
+
+
+def _processor(spec: MachineSpec, uefi_code: Path | None) -> list[str]:
+    pflash = ",pflash0=uefi-code,pflash1=uefi-vars" if uefi_code else ""
+    if spec.accelerator == "kvm":
+        accelerator, cpu = "kvm", "host"
+    else:
+        accelerator, cpu = f"tcg,thread=multi,tb-size={TCG_CACHE_MIB}", "max"
+    size = ["-smp", str(spec.vcpus), "-m", f"{spec.memory_mib}M"]
+    return ["-machine", f"q35{pflash}", "-accel", accelerator, "-cpu", cpu, *size, "-boot", "strict=on"]
+
+
+def _firmware(spec: MachineSpec, files: MachineFiles, uefi_code: Path | None) -> list[str]:
+    if spec.firmware is Firmware.BIOS:
+        return []
+    if uefi_code is None:
+        raise ValueError("a machine with UEFI needs its code")
+    code = {"driver": "file", "filename": str(uefi_code), "read-only": True}
+    variables = {"driver": "file", "filename": _set(files, uefi_vars(spec))}
+    return [
+        "-blockdev",
+        json.dumps({"driver": "raw", "node-name": "uefi-code", "read-only": True, "file": code}),
+        "-blockdev",
+        json.dumps({"driver": "raw", "node-name": "uefi-vars", "file": variables}),
+    ]
+
+
+def _channels(files: MachineFiles) -> list[str]:
+    """The control socket, and the serial console, whose log is written whether or not somebody listens."""
+    serial = f"socket,id=serial0,fd={files.serial},server=on,wait=off"
+    return [
+        *("-chardev", f"socket,id=qmp0,fd={files.qmp},server=on,wait=off", "-mon", "chardev=qmp0,mode=control"),
+        *("-chardev", f"{serial},logfile=/dev/fdset/{files.console},logappend=on"),
+        *("-device", "isa-serial,chardev=serial0"),
+    ]
+
+
+def _file_sets(files: MachineFiles) -> list[str]:
+    opened = (files.console, *files.disks.values())
+    return [word for number in opened for word in ("-add-fd", f"fd={number},set={number}")]
+
+
+def _disks(spec: MachineSpec, files: MachineFiles) -> list[str]:
+    return [word for disk in spec.disks for word in _disk(disk, files)]
+
+
+def _disk(disk: DiskSpec, files: MachineFiles) -> list[str]:
+    name = f"disk{disk.device_index}"
+    slot = _slot(0x08, disk.device_index)
+    # 0 is for a CD-ROM which is to boot first.
+    device = f"virtio-blk-pci,id=virtio-{name},drive={name},{slot},bootindex={disk.device_index + 1}"
+    if disk.serial:
+        device += f",serial={disk.serial}"
+    node = blockdev(disk.chain, name=name, writable=disk.writable, file_name=lambda path: _set(files, path))
+    return ["-blockdev", node, "-device", device]
+
+
+def _drives(spec: MachineSpec, files: MachineFiles) -> list[str]:
+    argv = []
+    if spec.config_drive:
+        node = _read_only("config-drive", spec.config_drive, files)
+        argv += ["-blockdev", node, "-device", f"virtio-blk-pci,drive=config-drive,{_slot(0x0C, 0)}"]
+    if spec.cdrom:
+        boot_index = 0 if spec.boots_from_cdrom else 100
+        argv += ["-blockdev", _read_only("cdrom", spec.cdrom, files)]
+        argv += ["-device", f"ide-cd,drive=cdrom,bus=ide.0,bootindex={boot_index}"]
+    return argv
+
+
+def _read_only(name: str, path: Path, files: MachineFiles) -> str:
+    chain = (ChainLink(path, "raw"),)
+    return blockdev(chain, name=name, writable=False, file_name=lambda found: _set(files, found))
+
+
+def _nics(nics: tuple[NicSpec, ...]) -> list[str]:
+    argv = []
+    for number, nic in enumerate(nics):
+        restrict = "off" if nic.outbound else "on"
+        addresses = f"net={nic.cidr},host={nic.gateway},dns={nic.name_server},dhcpstart={nic.address}"
+        argv += ["-netdev", f"user,id=net{number},restrict={restrict},ipv6=off,{addresses}"]
+        # No option ROM: these machines never boot from the network.
+        argv += ["-device", f"virtio-net-pci,netdev=net{number},mac={nic.mac},romfile=,{_slot(0x10, number)}"]
+    return argv
+
+
+def _small_devices() -> list[str]:
+    random = ["-object", "rng-builtin,id=rng0", "-device", f"virtio-rng-pci,rng=rng0,{_slot(0x1C, 0)}"]
+    return ["-device", f"VGA,{_slot(0x01, 0)}", *random]
+
+
+def _slot(first: int, number: int) -> str:
+    return f"addr={first + number // 8:#04x}.{number % 8},multifunction=on"
+
+
+def _set(files: MachineFiles, path: Path) -> str:
+    return f"/dev/fdset/{files.disks[path]}"

@@ -1,0 +1,124 @@
+"""What a machine is made of. Nothing in it is a caller's text: each field ends up in QEMU's argv and is checked."""
+
+import enum
+import ipaddress
+import re
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from stillframe.qemu.model import Chain
+
+AcceleratorKind = Literal["kvm", "tcg"]
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.ASCII)
+_SERIAL = re.compile(r"[0-9A-Za-z-]{0,20}", re.ASCII)
+
+MAX_DISKS = 32
+MAX_NICS = 16
+
+
+class Firmware(enum.StrEnum):
+    BIOS = "bios"
+    UEFI = "uefi"
+
+
+class DiskSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A disk of the guest. `device_index` 0 is /dev/vda and the one to boot from.
+
+    `serial` shows up in the guest as /dev/disk/by-id/virtio-<serial>; 20 characters are what virtio has room for.
+    """
+
+    chain: Chain
+    device_index: int
+    writable: bool = True
+    serial: str = ""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.device_index < MAX_DISKS:
+            raise ValueError(f"a machine has room for {MAX_DISKS} disks")
+        if not _SERIAL.fullmatch(self.serial):
+            raise ValueError(f"{self.serial!r} is no disk serial")
+
+
+class NicSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A network card on a network of its own, inside QEMU. DHCP hands out `address` and `gateway`.
+
+    Nothing can reach the guest through it. The guest can reach the host's networks only with `outbound`.
+    """
+
+    mac: str
+    cidr: str = "10.0.2.0/24"
+    address: str = "10.0.2.15"
+    gateway: str = "10.0.2.2"
+    outbound: bool = False
+
+    def __post_init__(self) -> None:
+        if not _MAC.fullmatch(self.mac):
+            raise ValueError(f"{self.mac!r} is no hardware address in lower case")
+        network = ipaddress.IPv4Network(self.cidr)
+        if not {ipaddress.IPv4Address(self.address), ipaddress.IPv4Address(self.gateway)} <= set(network.hosts()):
+            raise ValueError(f"{self.address} and {self.gateway} are not both in {self.cidr}")
+        if self.address == self.gateway:
+            raise ValueError("a guest cannot be its own gateway")
+
+    @property
+    def name_server(self) -> str:
+        """Slirp's own, which needs an address nobody else has: the highest free one."""
+        taken = {self.address, self.gateway}
+        network = ipaddress.IPv4Network(self.cidr)
+        candidates = (str(network.broadcast_address - below) for below in range(1, 4))
+        return next(address for address in candidates if address not in taken)
+
+
+class MachineSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """`run_dir` is the machine's own private directory: sockets, console log, what QEMU had to say."""
+
+    server_id: str
+    run_dir: Path
+    memory_mib: int
+    vcpus: int
+    disks: tuple[DiskSpec, ...]
+    accelerator: AcceleratorKind
+    firmware: Firmware = Firmware.BIOS
+    config_drive: Path | None = None
+    cdrom: Path | None = None
+    nics: tuple[NicSpec, ...] = ()
+    boots_from_cdrom: bool = False
+
+    def __post_init__(self) -> None:
+        if not _UUID.fullmatch(self.server_id):
+            raise ValueError(f"{self.server_id!r} is no server id")
+        if self.memory_mib < 1 or self.vcpus < 1:
+            raise ValueError("a machine has memory and a processor")
+        indexes = [disk.device_index for disk in self.disks]
+        if len(set(indexes)) != len(indexes) or len(self.nics) > MAX_NICS:
+            raise ValueError("two disks in one place, or too many network cards")
+
+    @property
+    def has_network(self) -> bool:
+        return any(nic.outbound for nic in self.nics)
+
+
+class MachineFiles(msgspec.Struct, frozen=True, kw_only=True):
+    """Descriptors QEMU inherits. It opens no file of ours itself, so it needs no right to their paths."""
+
+    qmp: int
+    serial: int
+    console: int
+    disks: dict[Path, int]
+
+    @property
+    def all(self) -> tuple[int, ...]:
+        return (self.qmp, self.serial, self.console, *self.disks.values())
+
+
+class RunningMachine(msgspec.Struct, frozen=True, kw_only=True):
+    """One QEMU process. The kernel's start time tells it from a later process with the same pid."""
+
+    server_id: str
+    run_dir: Path
+    pid: int
+    start_time_ticks: int

@@ -1,0 +1,78 @@
+"""Talking to a machine. QEMU serves one client at a time, so a connection is short: connect, ask, leave."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from qemu.qmp import EventListener, ExecuteError, QMPClient, QMPError
+
+from stillframe.errors import ToolFailedError, UnavailableError
+from stillframe.qemu import sockets
+
+CONNECT_TIMEOUT_S = 10.0
+COMMAND_TIMEOUT_S = 10.0
+
+
+class Qmp:
+    """A connected client."""
+
+    def __init__(self, client: QMPClient) -> None:
+        self._client = client
+
+    async def execute(self, command: str, arguments: dict[str, Any] | None = None) -> Any:
+        """
+        Raises:
+            ToolFailedError: QEMU refused.
+            UnavailableError: QEMU ended, or did not answer in time.
+        """
+        try:
+            async with asyncio.timeout(COMMAND_TIMEOUT_S):
+                return await self._client.execute(command, arguments)
+        except ExecuteError as error:
+            raise ToolFailedError(cause=f"QMP {command}: {error}") from error
+        except (QMPError, OSError, TimeoutError) as error:
+            raise UnavailableError("The machine does not answer.", cause=f"QMP {command}: {error!r}") from error
+
+    async def query_status(self) -> str:
+        """running, paused, shutdown, internal-error ... as QEMU's RunState spells them."""
+        return str((await self.execute("query-status"))["status"])
+
+    async def powerdown(self) -> None:
+        """Presses the power button; the guest decides."""
+        await self.execute("system_powerdown")
+
+    async def reset(self) -> None:
+        await self.execute("system_reset")
+
+    async def cont(self) -> None:
+        await self.execute("cont")
+
+    async def quit(self) -> None:
+        """Ends QEMU, its disks flushed."""
+        await self.execute("quit")
+
+    @contextmanager
+    def events(self, *names: str) -> Iterator[EventListener]:
+        """Collects events from now on (all, if none are named): `async for event in listener`."""
+        with self._client.listener(names or None) as listener:
+            yield listener
+
+
+@asynccontextmanager
+async def connected(run_dir: Path, *, timeout_s: float = CONNECT_TIMEOUT_S) -> AsyncIterator[Qmp]:
+    """Raises: UnavailableError if no machine answers in time, be it that another client holds it."""
+    client = QMPClient("stillframe")
+    try:
+        async with asyncio.timeout(timeout_s):
+            with sockets.short_path(run_dir) as short:
+                await client.connect(f"{short}/{sockets.QMP_SOCKET}")
+    except (QMPError, OSError, TimeoutError) as error:
+        raise UnavailableError("The machine does not answer.", cause=f"QMP connect: {error!r}") from error
+    try:
+        yield Qmp(client)
+    finally:
+        # The other end may have gone first, which is what `quit` is for.
+        with suppress(QMPError, OSError, EOFError):
+            await client.disconnect()
