@@ -121,6 +121,7 @@ MEANINGLESS = [
     ),
     *("changes-since=2026-01-01", "name=%00", "x%00=y", "tag=%00", "os=%00", "id=in:%00"),
     *("min_ram=99999999999999999999999", "__isregistered=perhaps"),
+    *("&".join(f"p{number}=x" for number in range(65)), "name=in:" + "a," * 2000),
 ]
 
 
@@ -128,6 +129,12 @@ async def test_a_query_that_means_nothing_is_refused(filled: Door) -> None:
     for query in MEANINGLESS:
         answer = await filled.get(f"/v2/images?{query}")
         assert (answer.status_code, answer.json()["title"]) == (400, "Bad Request"), query
+
+
+async def test_as_many_filters_as_are_possible_are_possible(filled: Door) -> None:
+    assert await names(filled, "&".join(f"tag=x{number}" for number in range(64))) == []
+    assert await names(filled, "&".join(f"p{number}=x" for number in range(64))) == []
+    assert await names(filled, "name=in:" + "x," * 1999 + "a") == ["a"]
 
 
 async def test_pages_follow_their_links(filled: Door) -> None:

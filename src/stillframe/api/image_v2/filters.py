@@ -25,6 +25,8 @@ from stillframe.images.queries import (
 )
 
 _MAX_SIZE = 2**62
+_MAX_FILTERS = 64
+_MAX_LISTED = 2000
 _LISTS_ALLOWED = frozenset({"id", "name", "status", "container_format", "disk_format"})
 _ITEM = r'"(?:\\.|[^"\\])*"|[^",]*'
 _ITEMS = re.compile(rf"(?:{_ITEM})(?:,(?:{_ITEM}))*")
@@ -55,6 +57,7 @@ class QueryParts:
         self.conditions: list[Condition] = []
         self._any_of: dict[str, tuple[Any, ...]] = {}
         self._properties: dict[str, str] = {}
+        self._count = 0
 
     def add(self, name: str, text: str) -> None:
         """A name that is no attribute asks for a property of that name.
@@ -63,6 +66,9 @@ class QueryParts:
         """
         checked_text("parameter name", name)
         checked_text(name, text, 65535)
+        self._count += 1
+        if self._count > _MAX_FILTERS:
+            raise InvalidInputError(f"At most {_MAX_FILTERS} filters are possible.")
         if name in _SPECIAL:
             _SPECIAL[name](self, text)
         elif name in BY_NAME:
@@ -190,7 +196,10 @@ def _items(name: str, text: str) -> list[str]:
     listed = text.removeprefix("in:")
     if not _ITEMS.fullmatch(listed):
         raise InvalidInputError(f"The quotes in the list of {name!r} do not match.", field=name)
-    return [_unquoted(item) for item in re.findall(rf"(?:^|,)({_ITEM})", listed)]
+    items = [_unquoted(item) for item in re.findall(rf"(?:^|,)({_ITEM})", listed)]
+    if len(items) > _MAX_LISTED:
+        raise InvalidInputError(f"At most {_MAX_LISTED} values can be listed for {name!r}.", field=name)
+    return items
 
 
 def _unquoted(item: str) -> str:
