@@ -27,6 +27,7 @@ class System:
     port_offset: int
     settings: dict[str, object] = field(default_factory=dict)
     extra_environment: dict[str, str] = field(default_factory=dict)
+    projects: dict[str, str] = field(default_factory=dict)
     tokens: dict[tuple[str, str], str] = field(default_factory=dict)
 
     @property
@@ -119,6 +120,11 @@ class System:
         return answer.headers["X-Subject-Token"]
 
     def project_id(self, cloud: str = "stillframe") -> str:
+        if cloud not in self.projects:
+            self.projects[cloud] = self._find_project_id(cloud)
+        return self.projects[cloud]
+
+    def _find_project_id(self, cloud: str) -> str:
         token = self.token(cloud)
         answer = httpx.get(f"{self.url('identity')}/v3/auth/projects", headers={"X-Auth-Token": token})
         name = self.cloud(cloud)["auth"]["project_name"]
@@ -164,7 +170,7 @@ class System:
         if user_data:
             wanted["user_data"] = base64.b64encode(user_data.encode()).decode()
         with self.http("compute") as compute:
-            answer = compute.post("/v2.1/servers", json={"server": wanted}, headers=MICROVERSION)
+            answer = compute.post(f"/v2.1/{self.project_id()}/servers", json={"server": wanted}, headers=MICROVERSION)
             assert answer.status_code == 202, answer.text
             server_id = answer.json()["server"]["id"]
         self.wait_for_server(server_id, "ACTIVE")
@@ -180,11 +186,11 @@ class System:
 
     def act(self, server_id: str, action: dict[str, Any]) -> httpx.Response:
         with self.http("compute") as compute:
-            return compute.post(f"/v2.1/servers/{server_id}/action", json=action)
+            return compute.post(f"/v2.1/{self.project_id()}/servers/{server_id}/action", json=action)
 
     def show_server(self, server_id: str) -> dict[str, Any]:
         with self.http("compute") as compute:
-            return compute.get(f"/v2.1/servers/{server_id}").json()["server"]
+            return compute.get(f"/v2.1/{self.project_id()}/servers/{server_id}").json()["server"]
 
     def wait_for_server(self, server_id: str, status: str, timeout: float = 90.0) -> dict[str, Any]:
         deadline = time.monotonic() + timeout
@@ -207,8 +213,8 @@ class System:
     def delete_server(self, server_id: str, timeout: float = 60.0) -> None:
         deadline = time.monotonic() + timeout
         with self.http("compute") as compute:
-            compute.delete(f"/v2.1/servers/{server_id}")
-            while compute.get(f"/v2.1/servers/{server_id}").status_code != 404:
+            compute.delete(f"/v2.1/{self.project_id()}/servers/{server_id}")
+            while compute.get(f"/v2.1/{self.project_id()}/servers/{server_id}").status_code != 404:
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
 

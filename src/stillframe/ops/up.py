@@ -35,6 +35,7 @@ def up(settings: Settings, announce: Callable[[], None]) -> None:
         require_ports(settings)
         ready = layout.runtime_dir / "ready"
         ready.unlink(missing_ok=True)
+        remember_settings(settings, layout)
 
         def on_ready() -> None:
             ready.write_text(f"{os.getpid()}\n")
@@ -122,11 +123,34 @@ def _obs_part(settings: Settings, layout: DataLayout) -> Part:
 
 def _environment(settings: Settings) -> dict[str, str]:
     """The settings travel to the parts as one JSON variable, so that all of them see the same."""
-    return {**os.environ, "STILLFRAME_SETTINGS": msgspec.json.encode(settings, enc_hook=str).decode()}
+    return {**os.environ, "STILLFRAME_SETTINGS": _encode(settings).decode()}
 
 
 def settings_from_environment(environ: Mapping[str, str]) -> Settings:
-    return msgspec.json.decode(environ["STILLFRAME_SETTINGS"], type=Settings, dec_hook=lambda kind, text: kind(text))
+    return _decode(environ["STILLFRAME_SETTINGS"])
+
+
+def _encode(settings: Settings) -> bytes:
+    return msgspec.json.encode(settings, enc_hook=str)
+
+
+def _decode(text: str | bytes) -> Settings:
+    return msgspec.json.decode(text, type=Settings, dec_hook=lambda kind, value: kind(value))
+
+
+def remember_settings(settings: Settings, layout: DataLayout) -> None:
+    """So that `status` looks at the ports this run was given, whatever its own command line says."""
+    path = layout.runtime_dir / "settings.json"
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(_encode(settings))
+
+
+def _settings_of_run(settings: Settings, layout: DataLayout) -> Settings:
+    try:
+        return _decode((layout.runtime_dir / "settings.json").read_bytes())
+    except (OSError, msgspec.MsgspecError):
+        return settings
 
 
 def answers(settings: Settings, service: str) -> bool:
@@ -172,6 +196,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 def status(settings: Settings) -> Status:
     layout = DataLayout(settings.data_dir)
     pid = running_pid(layout.pid_file("up"))
+    settings = _settings_of_run(settings, layout) if pid else settings
     answering = {name: settings.url(name) for name in PORTS if pid and answers(settings, name)}
     return Status(
         data_dir=str(layout.root),

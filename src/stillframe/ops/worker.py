@@ -81,7 +81,7 @@ async def _serve(settings: Settings, layout: DataLayout) -> None:
         asyncio.create_task(_sweep_forever(resources, sweep_soon)),
         asyncio.create_task(_forget_old_jobs_forever(resources)),
     ]
-    stop = asyncio.create_task(stopping.wait())
+    stop = asyncio.ensure_future(_until(stopping))
     done, _ = await asyncio.wait([stop, *loops], return_when=asyncio.FIRST_COMPLETED)
     for task in loops:
         task.cancel()
@@ -90,6 +90,10 @@ async def _serve(settings: Settings, layout: DataLayout) -> None:
     await database.close()
     for task in done - {stop}:
         task.result()
+
+
+async def _until(stopping: asyncio.Event) -> None:
+    await stopping.wait()
 
 
 async def _sweep_forever(resources: Resources, soon: asyncio.Event) -> None:

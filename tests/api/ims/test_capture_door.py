@@ -155,10 +155,10 @@ def test_a_server_start_or_delete_during_a_capture_is_a_conflict(system: System,
         assert refusal(create(system, name="other", instance_id=stopped_server)) == "IMG.0010"
         with system.http("compute") as compute:
             for action in ({"os-start": None}, {"os-stop": None}, {"reboot": {"type": "HARD"}}):
-                answer = compute.post(f"/v2.1/servers/{stopped_server}/action", json=action)
+                answer = compute.post(f"/v2.1/{system.project_id()}/servers/{stopped_server}/action", json=action)
                 assert answer.status_code == 409, action
                 assert "conflictingRequest" in answer.json()
-            assert compute.delete(f"/v2.1/servers/{stopped_server}").status_code == 409
+            assert compute.delete(f"/v2.1/{system.project_id()}/servers/{stopped_server}").status_code == 409
         with system.http("image") as image:
             assert image.get(f"/v1/{system.project_id()}/jobs/{job_id}").json()["status"] == "INIT"
     finally:
