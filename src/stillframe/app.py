@@ -38,9 +38,17 @@ _Request = Request[Any, Any, State]
 
 
 async def provide_tx(request: _Request, database: Database) -> AsyncGenerator[Transaction, None]:
-    """One transaction per request: committed before the answer is sent, rolled back when the handler raised."""
-    async with database.reading() if request.method in _READING else database.writing() as tx:
-        yield tx
+    """One transaction per request: committed before the answer is sent, rolled back when the handler raised.
+
+    The body is read first: a client that sends it slowly must not hold the lock of every writer meanwhile.
+    """
+    if request.method in _READING:
+        async with database.reading() as tx:
+            yield tx
+    else:
+        await request.body()
+        async with database.writing() as tx:
+            yield tx
 
 
 async def provide_caller(request: _Request) -> Caller:

@@ -14,6 +14,8 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from stillframe.db import Transaction
 from stillframe.images.model import Image, OsInfo, Visibility
@@ -44,6 +46,26 @@ _AFTER_PROPERTIES_AND_TAGS = (
 
 Clauses = list[sa.ColumnElement[bool]]
 Columns = dict[str, sa.ColumnElement[Any]]
+
+
+class _WithoutIndex(sa.sql.functions.FunctionElement[Any]):
+    """A column that shall not lead: SQLite's unary plus. PostgreSQL keeps statistics, and is left to judge by them."""
+
+    inherit_cache = True
+
+    def __init__(self, column: sa.ColumnElement[Any]) -> None:
+        super().__init__(column)
+        self.type = column.type
+
+
+@compiles(_WithoutIndex)
+def _as_it_is(element: _WithoutIndex, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(element.clauses, **options)
+
+
+@compiles(_WithoutIndex, "sqlite")
+def _with_plus(element: _WithoutIndex, compiler: SQLCompiler, **options: Any) -> str:
+    return "+" + compiler.process(element.clauses, **options)
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,7 +181,8 @@ def _walk(scope: Scope, shape: Shape) -> sa.Select[Any]:
         statement, clauses = statement.join(image_members, image_members.c.image_id == images.c.id), []
     else:
         clauses = []
-    clauses += _scope_clauses(scope, shape, leader)
+    # Tables of tags and properties repeat the audience, and hold nothing of deleted images.
+    clauses += [] if leader in {"property", "tag"} else _scope_clauses(scope, shape, leader)
     clauses += _filter_clauses(shape, leader)
     if shape.continues:
         clauses.append(_beyond(shape, columns))
@@ -195,17 +218,13 @@ def _led_by_other_table(leader: str, scope: Scope, columns: Columns) -> tuple[sa
     return statement, [table.c.audience == audience, *asked]
 
 
-def _without_index(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-    return sa.func.coalesce(column, column)
-
-
 def _scope_clauses(scope: Scope, shape: Shape, leader: str | None) -> Clauses:
     project = _bound("project", sa.String())
     if shape.deleted:
         if scope not in {Scope.OWN, Scope.ALL}:
             return [sa.false()]
         return [images.c.deleted_at.is_not(None), *([images.c.project_id == project] if scope is Scope.OWN else [])]
-    audience = images.c.audience if leader not in {"id", "property", "tag"} else _without_index(images.c.audience)
+    audience = _WithoutIndex(images.c.audience) if leader == "id" else images.c.audience
     shared_with = [image_members.c.project_id == project, images.c.visibility == Visibility.SHARED]
     if not shape.any_member_status:
         shared_with.append(image_members.c.status == _bound("member_status", sa.String()))
@@ -223,12 +242,12 @@ def _scope_clauses(scope: Scope, shape: Shape, leader: str | None) -> Clauses:
 def _filter_clauses(shape: Shape, leader: str | None) -> Clauses:
     clauses: Clauses = []
     for field, has_many in sorted(shape.fields):
-        column = _column(field) if field == leader else _without_index(_column(field))
+        column = _column(field) if field == leader else _WithoutIndex(_column(field))
         value = sa.bindparam(_name(field), type_=column.type, expanding=has_many)
         clauses.append(column.in_(value) if has_many else column == value)
     if shape.finds_hidden is not None:
         # Nearly no image is hidden, so only looking for hidden ones is worth an index.
-        hidden = images.c.os_hidden if shape.finds_hidden else _without_index(images.c.os_hidden)
+        hidden = images.c.os_hidden if shape.finds_hidden else _WithoutIndex(images.c.os_hidden)
         clauses.append(hidden == sa.literal(shape.finds_hidden))
     clauses += [_compare(number, *condition) for number, condition in enumerate(shape.conditions)]
     clauses += [_has_tag(number) for number in range(1 if leader == "tag" else 0, shape.tags)]

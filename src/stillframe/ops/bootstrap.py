@@ -18,7 +18,7 @@ from stillframe.config import Settings
 from stillframe.db.migrations import migrate
 from stillframe.flavors import service as flavors
 from stillframe.guest import PUBLIC_IMAGE, default_cache_dir, public_image
-from stillframe.identity.accounts import FirstAccount, bootstrap_accounts
+from stillframe.identity.service import FirstAccount, bootstrap_accounts
 from stillframe.images import service as images
 from stillframe.jobs.resources import Resources
 from stillframe.kit.ids import derived_uuid

@@ -14,7 +14,7 @@ from stillframe.blobs.layout import DataLayout
 from stillframe.config import PORTS, Settings
 from stillframe.db import open_database
 from stillframe.errors import UnavailableError
-from stillframe.identity.access_keys import lookup_access_key
+from stillframe.identity.service import lookup_access_key
 from stillframe.identity.tokens import TokenKeys
 from stillframe.jobs.resources import Resources
 from stillframe.ops.bootstrap import bootstrap

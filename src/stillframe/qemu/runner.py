@@ -35,6 +35,8 @@ class ToolPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
     readable: tuple[Path, ...] = ()
     writable: tuple[Path, ...] = ()
+    devices: tuple[Path, ...] = ()
+    groups: tuple[int, ...] = ()
     address_space_bytes: int | None = 4 * GIB
     cpu_s: int | None = None
     file_size_bytes: int | None = None
@@ -69,7 +71,7 @@ async def run_tool(
             `timeout_s`. `cause` is the end of its stderr.
     """
     sandbox = sandbox or await host_sandbox()
-    access = Access(readable=policy.readable, writable=policy.writable)
+    access = Access(readable=policy.readable, writable=policy.writable, devices=policy.devices, groups=policy.groups)
     limits = Limits(
         address_space_bytes=policy.address_space_bytes,
         cpu_s=policy.cpu_s,

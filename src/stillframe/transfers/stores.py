@@ -1,7 +1,7 @@
 """The object store as one project sees it: with a key of its own, so that it reaches its own buckets and no others."""
 
 from stillframe.blobs.object_store import ObjectStore, ObjectStoreSettings
-from stillframe.identity.access_keys import service_access_key
+from stillframe.identity.service import service_access_key
 from stillframe.jobs.resources import Resources
 
 

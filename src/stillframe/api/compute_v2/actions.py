@@ -128,7 +128,7 @@ async def _create_image(acting: Acting, argument: Any) -> Answer:
     if acting.version >= IMAGE_ID_IN_BODY:
         return Response({"image_id": image_id}, status_code=202)
     location = f"{acting.settings.url('image')}/v2/images/{image_id}"
-    return Response(None, status_code=202, headers={"Location": location})
+    return Response(b"", status_code=202, headers={"Location": location})
 
 
 async def _get_console_output(acting: Acting, argument: Any) -> Answer:
@@ -140,7 +140,7 @@ async def _get_console_output(acting: Acting, argument: Any) -> Answer:
 
 
 def _accepted() -> Answer:
-    return Response(None, status_code=202)
+    return Response(b"", status_code=202)
 
 
 _ACTIONS: dict[str, Callable[[Acting, Any], Awaitable[Answer]]] = {
