@@ -1,0 +1,65 @@
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from stillframe.errors import UnavailableError
+from stillframe.qemu import accelerator
+from tests.qemu.disks import tool
+
+pytestmark = pytest.mark.boot
+
+PROGRAM = "qemu-system-x86_64"
+
+
+def probes_left() -> list[str]:
+    lines = (entry.read_text() for entry in Path("/proc").glob("[0-9]*/cmdline") if entry.exists())
+    return [line for line in lines if line.startswith(PROGRAM) and "stillframe-probe-" in line]
+
+
+async def test_a_guest_really_ran_and_the_answer_is_in_time() -> None:
+    """On a host whose /dev/kvm opens and never executes a guest, this is TCG, and no probe is left running."""
+    started = time.monotonic()
+    found = await accelerator.probe_accelerator(3.0)
+    assert time.monotonic() - started < 14
+    assert found.kind in {"kvm", "tcg"}
+    assert found.reason
+    assert int(found.qemu_version.split(".")[0]) >= 5
+    assert probes_left() == []
+
+
+@pytest.mark.skipif(not (shutil.which("as") and shutil.which("objcopy")), reason="no assembler")
+def test_the_guest_is_what_its_source_says(tmp_path: Path) -> None:
+    source = Path(accelerator.__file__).with_name("probe_guest.S")
+    tool("as", "--32", str(source), "-o", str(tmp_path / "guest.o"))
+    tool("objcopy", "-O", "binary", "-j", ".text", str(tmp_path / "guest.o"), str(tmp_path / "guest.bin"))
+    assert (tmp_path / "guest.bin").read_bytes() == accelerator._FIRMWARE
+
+
+async def test_the_choice_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = await accelerator.choose()
+    monkeypatch.setattr(accelerator, "probe_accelerator", None)
+    assert await accelerator.choose() == chosen
+
+
+async def test_a_host_without_kvm_emulates(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("stillframe.qemu.sandbox._KVM", tmp_path / "none")
+    found = await accelerator.probe_accelerator(3.0)
+    assert (found.kind, found.reason) == ("tcg", "emulated: there is no /dev/kvm")
+
+
+async def test_a_guest_that_does_not_reach_its_end_is_no_proof(tmp_path: Path) -> None:
+    """Firmware of nothing but halts: it runs, and says nothing."""
+    firmware = tmp_path / "firmware"
+    firmware.write_bytes(b"\xf4" * 65536)
+    assert await accelerator._problem_with("tcg", firmware, 1.0) == "a guest under TCG got nowhere in 1 s"
+
+
+async def test_a_missing_or_broken_qemu_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accelerator, "PROGRAM", "qemu-system-missing")
+    with pytest.raises(UnavailableError, match="not installed"):
+        await accelerator.probe_accelerator(3.0)
+    monkeypatch.setattr(accelerator, "PROGRAM", "false")
+    with pytest.raises(UnavailableError, match="does not run"):
+        await accelerator.probe_accelerator(3.0)
