@@ -17,6 +17,7 @@ from typing import BinaryIO
 from stillframe.blobs.digests import Digests, StreamingDigests
 
 BLOCK_BYTES = 4 * 1024 * 1024
+FLUSH_BYTES = 64 * 1024 * 1024
 _BACKLOG_BLOCKS = 4
 
 
@@ -54,27 +55,59 @@ async def blocks(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         yield b"".join(waiting)
 
 
+class _FileLane:
+    """Writes pieces in order on one thread behind the caller; another thread pushes what is written to the disk early,
+    so that little is left to wait for at the end.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="upload-write")
+        self._flusher = ThreadPoolExecutor(1, thread_name_prefix="upload-flush")
+        self._backlog: deque[Future[int]] = deque()
+        self._unflushed_bytes = 0
+        self._flushed = self._flusher.submit(os.fdatasync, file.fileno())
+
+    async def write(self, piece: bytes) -> None:
+        """Raises: OSError of an earlier write."""
+        self._backlog.append(self._writer.submit(self._file.write, piece))
+        self._unflushed_bytes += len(piece)
+        if self._unflushed_bytes >= FLUSH_BYTES and self._flushed.done():
+            # The kernel tells of a failed write to the disk once only, so every answer is looked at.
+            self._flushed.result()
+            self._flushed = self._flusher.submit(os.fdatasync, self._file.fileno())
+            self._unflushed_bytes = 0
+        while len(self._backlog) > _BACKLOG_BLOCKS:
+            await asyncio.wrap_future(self._backlog.popleft())
+
+    async def finish(self) -> None:
+        """Raises: OSError of any write."""
+        while self._backlog:
+            await asyncio.wrap_future(self._backlog.popleft())
+        await asyncio.wrap_future(self._flushed)
+        await asyncio.wrap_future(self._writer.submit(_make_durable, self._file))
+
+    async def close(self) -> None:
+        """The file is closed next; nothing may be left that would then work on another file's descriptor."""
+        await asyncio.to_thread(self._writer.shutdown, cancel_futures=True)
+        await asyncio.to_thread(self._flusher.shutdown, cancel_futures=True)
+
+
 async def write_all(file: BinaryIO, pieces: AsyncIterator[bytes]) -> Digests:
     """Writes and digests everything in one pass; durable when it returns.
 
     Raises: OSError of a write, at the latest at the end; whatever `pieces` raises.
     """
-    writer = ThreadPoolExecutor(1, thread_name_prefix="upload")
-    backlog: deque[Future[int]] = deque()
+    lane = _FileLane(file)
     try:
         async with StreamingDigests() as digests:
             async for piece in pieces:
-                backlog.append(writer.submit(file.write, piece))
+                await lane.write(piece)
                 await digests.update(piece)
-                while len(backlog) > _BACKLOG_BLOCKS:
-                    await asyncio.wrap_future(backlog.popleft())
-            while backlog:
-                await asyncio.wrap_future(backlog.popleft())
-            await asyncio.wrap_future(writer.submit(_make_durable, file))
+            await lane.finish()
             return await digests.finish()
     finally:
-        # The file is closed next; no write may be left that would then fail, or hit another file's descriptor.
-        await asyncio.to_thread(writer.shutdown, cancel_futures=True)
+        await asyncio.shield(lane.close())
 
 
 def _make_durable(file: BinaryIO) -> None:
