@@ -12,9 +12,10 @@ import sqlalchemy as sa
 import structlog
 from msgspec.structs import replace
 
+from stillframe.errors import StillframeError
 from stillframe.jobs.resources import Resources
 from stillframe.kit.clock import utcnow
-from stillframe.qemu import machine
+from stillframe.qemu import accelerator, machine
 from stillframe.qemu.console import CONSOLE_LOG, STDERR_LOG
 from stillframe.qemu.machine_spec import RunningMachine
 from stillframe.servers import hosts, rows
@@ -42,6 +43,7 @@ class MachineWatch:
 
     async def run(self) -> None:
         """Serves until cancelled."""
+        probing = asyncio.create_task(_prove_accelerator())
         try:
             while True:
                 try:
@@ -51,7 +53,7 @@ class MachineWatch:
                     log.warning("servers.watch_failed", error=str(error))
                 await asyncio.sleep(INTERVAL_S)
         finally:
-            for task in self._watched.values():
+            for task in (probing, *self._watched.values()):
                 task.cancel()
 
     async def _look_around(self) -> None:
@@ -91,6 +93,14 @@ class MachineWatch:
         limit = self._resources.settings.console_log_limit_bytes
         for directory in await asyncio.to_thread(_too_long, self._resources.layout.machines_dir, limit):
             await machine.trim_logs(directory, limit)
+
+
+async def _prove_accelerator() -> None:
+    """Takes seconds where KVM is there and broken: better now than while the first server waits for it."""
+    try:
+        log.info("servers.accelerator", kind=await accelerator.choose())
+    except StillframeError as error:
+        log.error("servers.no_accelerator", error=error.message, cause=str(error.cause))
 
 
 def _too_long(machines_dir: Path, limit_bytes: int) -> list[Path]:
