@@ -22,8 +22,7 @@ LimitExceededError
 UnavailableError
 └── ImageNotFlattenedError          its stored bytes are still being made; `retry_after_s`
 InvalidInputError
-├── UploadSizeMismatchError, UploadIncompleteError
-└── ImageContentError               the bytes are not what they should be, or could harm
+└── UploadSizeMismatchError, UploadIncompleteError
 """
 
 from stillframe.errors import (
@@ -170,8 +169,3 @@ class UploadSizeMismatchError(InvalidInputError):
 class UploadIncompleteError(InvalidInputError):
     code = "image_upload_incomplete"
     default_message = "The client went away before all data had arrived."
-
-
-class ImageContentError(InvalidInputError):
-    code = "image_content_refused"
-    default_message = "The data is not an image of the declared format."

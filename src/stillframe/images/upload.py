@@ -19,7 +19,6 @@ from stillframe.db import Transaction
 from stillframe.errors import InvalidInputError, UnavailableError
 from stillframe.identity.model import Caller
 from stillframe.images import intake, rows, service
-from stillframe.images.content import checked_virtual_size
 from stillframe.images.errors import (
     ImageGoneError,
     UploadConflictError,
@@ -30,7 +29,9 @@ from stillframe.images.model import Image, ImageStatus, Upload
 from stillframe.jobs.resources import Resources
 from stillframe.kit.clock import utcnow
 from stillframe.kit.ids import new_uuid
+from stillframe.kit.units import GIB
 from stillframe.layers import service as layers
+from stillframe.qemu.inspection import ForeignFormat, inspect_image
 
 log = structlog.get_logger("stillframe.images")
 
@@ -47,7 +48,7 @@ async def upload_data(
     """Stores the data and makes the image active; returns when both are durable.
 
     Raises: ImageNotFoundError, NotImageOwnerError, UploadConflictError unless the image waits for data,
-    InvalidInputError without formats; UploadTooLargeError, UploadSizeMismatchError, ImageContentError for the data;
+    InvalidInputError without formats or for harmful data; UploadTooLargeError, UploadSizeMismatchError;
     ImageGoneError when it was deleted meanwhile; UnavailableError when the disk is full; whatever `chunks` raises.
     """
     limit_bytes = resources.settings.upload_limit_bytes
@@ -58,7 +59,7 @@ async def upload_data(
     try:
         measured = _measured(intake.blocks(chunks), limit_bytes, announced_bytes)
         digests = await _receive(path, _touching(resources, upload, measured))
-        virtual_size_bytes = await checked_virtual_size(path, image.disk_format or "", digests.size_bytes)
+        virtual_size_bytes = await _virtual_size(resources, path, image)
         await _finish(resources, upload, digests, virtual_size_bytes)
     except BaseException as error:
         log.info("images.upload_failed", image=image_id, error=type(error).__name__)
@@ -122,6 +123,21 @@ async def _receive(path: Path, pieces: AsyncIterator[bytes]) -> Digests:
             return await intake.write_all(file, pieces)
     except OSError as error:
         raise UnavailableError("The data could not be stored.", cause=error) from error
+
+
+async def _virtual_size(resources: Resources, path: Path, image: Image) -> int | None:
+    """None for formats that nobody can look into, and that are only kept.
+
+    Raises: InvalidInputError when the data is something else than was declared, is damaged, or could harm.
+    """
+    if image.disk_format not in set(ForeignFormat):
+        return None
+    inspected = await inspect_image(
+        path,
+        max_virtual_size_bytes=resources.settings.volume_quota_gib * GIB,
+        declared_format=ForeignFormat(image.disk_format),
+    )
+    return inspected.virtual_size_bytes
 
 
 async def _finish(resources: Resources, upload: Upload, digests: Digests, virtual_size_bytes: int | None) -> None:
