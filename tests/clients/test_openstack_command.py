@@ -45,7 +45,18 @@ def test_image_create_from_a_file_set_and_delete(system: System, tmp_path: Path)
 
 def test_server_create_stop_image_create_and_delete(system: System) -> None:
     flavor = ("--flavor", "s3.small.1")
-    read(system, "server", "create", "--image", "stillframe-tiny", *flavor, "--network", "auto", "--wait", "osc-server")
+    read(
+        system,
+        "server",
+        "create",
+        "--image",
+        "stillframe-tiny",
+        *flavor,
+        "--network",
+        "default",
+        "--wait",
+        "osc-server",
+    )
     server = system_id(system, "osc-server")
     system.wait_for_console(server, "stillframe: ready")
     assert "stillframe: ready" in openstack(system, "console", "log", "show", "osc-server").stdout

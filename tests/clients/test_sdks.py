@@ -33,7 +33,7 @@ def test_otcextensions_creates_waits_queries_and_deletes(connection: Any, marked
     job = connection.imsv2.create_image(
         name="by-otc", description="Image creation from an ECS", instance_id=marked_server, tags=["aaa.111"]
     )
-    done = connection.imsv1.wait_for_async_job(job.job_id, interval=1)
+    done = connection.imsv1.wait_for_async_job(job.job_id, wait=1)
     assert done.entities.image_id
     found = list(connection.imsv2.images(id=done.entities.image_id))
     assert [image.name for image in found] == ["by-otc"]
@@ -44,8 +44,8 @@ def test_otcextensions_creates_waits_queries_and_deletes(connection: Any, marked
 
 def test_otcextensions_exports_to_a_bucket(system: System, connection: Any, marked_server: str, bucket: str) -> None:
     image_id = system.capture(marked_server, "for-otc-export")
-    job = connection.imsv1.export_image(image_id, bucket_url=f"{bucket}:otc.vmdk", file_format="vmdk")
-    connection.imsv1.wait_for_async_job(job.job_id, interval=1)
+    job = connection.imsv1.export_image(image_id=image_id, bucket_url=f"{bucket}:otc.vmdk", file_format="vmdk")
+    connection.imsv1.wait_for_async_job(job.job_id, wait=1)
     assert system.s3().head_object(Bucket=bucket, Key="otc.vmdk")["ContentLength"] > 1_000_000
     connection.image.delete_image(image_id)
 
