@@ -10,15 +10,13 @@ from typing import TypeVar
 
 import pytest
 
-from stillframe.db import Database, metadata, open_database
 from stillframe.qemu import machine
 from stillframe.servers import console
 from stillframe.servers import service as servers
 from stillframe.servers.machines import find_machine, start_machine, stop_machine
 from stillframe.servers.model import Server, ServerStatus
 from stillframe.servers.watch import MachineWatch
-from tests.conftest import import_every_table
-from tests.servers.world import World, caller, open_world
+from tests.servers.world import World, caller, open_world, private_database
 
 pytestmark = [pytest.mark.boot, pytest.mark.xdist_group("boot")]
 
@@ -27,19 +25,8 @@ T = TypeVar("T")
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    """Machines do not care for the database, so SQLite is enough here."""
-    opened = open_database(f"sqlite+aiosqlite:///{tmp_path / 'test.db'}")
-    import_every_table()
-    async with opened.engine.begin() as connection:
-        await connection.run_sync(metadata.create_all)
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-async def world(database: Database, tmp_path: Path) -> AsyncIterator[World]:
-    async with open_world(database, tmp_path, bootable=True) as opened:
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with private_database(tmp_path) as database, open_world(database, tmp_path, bootable=True) as opened:
         yield opened
         for directory in opened.resources.layout.machines_dir.iterdir():
             await stop_machine(opened.resources, directory.name, 0)

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from stillframe.app import provide_tx
 from stillframe.blobs.layout import DataLayout
 from stillframe.config import Settings
-from stillframe.db import Database
+from stillframe.db import Database, metadata, open_database
 from stillframe.errors import JobCancelledError, StillframeError
 from stillframe.flavors import service as flavors
 from stillframe.guest import default_cache_dir, public_image
@@ -36,7 +36,7 @@ from stillframe.servers import rows as server_rows
 from stillframe.servers.model import NewServer, Server
 from tests.images.helpers import OURS, THEIRS, add_projects, caller
 
-__all__ = ["OURS", "THEIRS", "World", "caller", "open_world"]
+__all__ = ["OURS", "THEIRS", "World", "caller", "open_world", "private_database"]
 
 BOOK = RecipeBook(*workflows.RECIPES)
 HOST_MEMORY_MIB = 64 * 1024
@@ -134,6 +134,18 @@ def replace_settings(resources: Resources, **settings: Any) -> Resources:
         database=resources.database,
         token_keys=resources.token_keys,
     )
+
+
+@asynccontextmanager
+async def private_database(directory: Path) -> AsyncIterator[Database]:
+    """On SQLite, for tests to which the database makes no difference."""
+    opened = open_database(f"sqlite+aiosqlite:///{directory / 'test.db'}")
+    async with opened.engine.begin() as connection:
+        await connection.run_sync(metadata.create_all)
+    try:
+        yield opened
+    finally:
+        await opened.close()
 
 
 @asynccontextmanager

@@ -100,7 +100,7 @@ async def _prove_accelerator() -> None:
     try:
         log.info("servers.accelerator", kind=await accelerator.choose())
     except StillframeError as error:
-        log.error("servers.no_accelerator", error=error.message, cause=str(error.cause))
+        log.warning("servers.no_accelerator", error=error.message, cause=str(error.cause))
 
 
 def _too_long(machines_dir: Path, limit_bytes: int) -> list[Path]:

@@ -3,12 +3,18 @@ from pathlib import Path
 
 import pytest
 
+from stillframe.api import compute_v2
 from stillframe.db import Database
-from tests.servers.world import World, open_world
+from tests.servers.world import Door, World, open_world
 
 
 @pytest.fixture
 async def world(database: Database, tmp_path: Path) -> AsyncIterator[World]:
-    """Servers with rows and no machines, on each of the two databases."""
     async with open_world(database, tmp_path) as opened:
         yield opened
+
+
+@pytest.fixture
+async def door(world: World) -> AsyncIterator[Door]:
+    async with world.door(compute_v2) as client:
+        yield client

@@ -24,7 +24,7 @@ from stillframe.jobs.resources import Resources
 from stillframe.servers import console
 from stillframe.servers import service as servers
 
-Answer = Response[dict[str, Any] | None]
+Answer = Response[Any]
 
 NOT_OFFERED = frozenset(
     {

@@ -109,9 +109,9 @@ async def show_keypair(name: str, tx: Transaction, caller: Caller, version: Micr
 
 
 @delete("/os-keypairs/{name:str}", status_code=202)
-async def delete_keypair(name: str, tx: Transaction, caller: Caller, version: Microversion) -> Response[None]:
+async def delete_keypair(name: str, tx: Transaction, caller: Caller, version: Microversion) -> Response[bytes]:
     await keypairs.delete_keypair(tx, caller, unquote(name))
-    return Response(None, status_code=204 if version >= mv.KEYPAIR_TYPES else 202)
+    return Response(b"", status_code=204 if version >= mv.KEYPAIR_TYPES else 202)
 
 
 @get(["/os-availability-zone", "/os-availability-zone/detail"])
