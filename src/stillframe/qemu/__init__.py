@@ -7,7 +7,7 @@ sandbox      what a program may see and use, as an argv prefix
 host         which sandbox this host can give, found out once
 runner       runs one tool to its end, its deadline or its cancellation
 img          what we ask of qemu-img
-inspect      whether a file from outside may become a disk
+inspection   whether a file from outside may become a disk
 accelerator  KVM or TCG, proven by running a guest
 machine      a running QEMU: start, find, stop
 qmp          talking to it

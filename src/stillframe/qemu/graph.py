@@ -9,11 +9,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from stillframe.qemu.inspection.model import ForeignFormat
 from stillframe.qemu.model import Chain, ChainLink
 
 BlockNode = dict[str, Any]
 FileName = Callable[[Path], str]
 """How the opening program gets at a file: its path, or `/dev/fdset/N` for one which was opened for it."""
+
+_FOREIGN_DRIVERS = {
+    ForeignFormat.QCOW2: "qcow2",
+    ForeignFormat.RAW: "raw",
+    ForeignFormat.VMDK: "vmdk",
+    ForeignFormat.VHD: "vpc",
+    ForeignFormat.VHDX: "vhdx",
+    ForeignFormat.VDI: "vdi",
+    ForeignFormat.QED: "qed",
+    ForeignFormat.ISO: "raw",
+}
 
 
 def json_filename(chain: Chain) -> str:
@@ -24,6 +36,17 @@ def json_filename(chain: Chain) -> str:
 def blockdev(chain: Chain, *, name: str, writable: bool, file_name: FileName = str) -> str:
     """The value of QEMU's -blockdev. The top node is called `name`, those below `name-1`, `name-2` ..."""
     return _compact(_graph(chain, file_name=file_name, name=name, writable=writable))
+
+
+def foreign_filename(path: Path, foreign_format: ForeignFormat) -> str:
+    """What qemu-img takes to read a file from outside, opened as what it was found to be and nothing else."""
+    node: BlockNode = {"driver": _FOREIGN_DRIVERS[foreign_format], "read-only": True, "file": _file(path, str)}
+    if foreign_format in (ForeignFormat.QCOW2, ForeignFormat.QED):
+        node["backing"] = None
+    if foreign_format is ForeignFormat.VHD:
+        # The size the header says, and not the nearest that cylinders, heads and sectors can express.
+        node["force_size_calc"] = "current_size"
+    return "json:" + _compact(node)
 
 
 def _graph(chain: Chain, *, file_name: FileName, name: str | None, writable: bool) -> BlockNode:
@@ -53,7 +76,7 @@ def _check_chain(chain: Chain) -> None:
 def _node(
     link: ChainLink, *, backing: BlockNode | None, file_name: FileName, name: str | None, writable: bool
 ) -> BlockNode:
-    file: BlockNode = {"driver": "file", "filename": file_name(link.path), "read-only": not writable}
+    file = _file(link.path, file_name, writable=writable)
     node: BlockNode = {"driver": link.format, "read-only": not writable}
     if name:
         node["node-name"] = name
@@ -65,6 +88,10 @@ def _node(
     if link.format == "qcow2":
         node["backing"] = backing
     return node
+
+
+def _file(path: Path, file_name: FileName, *, writable: bool = False) -> BlockNode:
+    return {"driver": "file", "filename": file_name(path), "read-only": not writable}
 
 
 def _compact(node: BlockNode) -> str:

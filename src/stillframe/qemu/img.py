@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from stillframe.errors import ToolFailedError
-from stillframe.qemu.graph import json_filename
+from stillframe.qemu.graph import foreign_filename, json_filename
+from stillframe.qemu.inspection.model import ForeignFormat
 from stillframe.qemu.model import Chain, ChainLink, CheckReport, ImageInfo, Measurement
 from stillframe.qemu.qcow2 import encode_empty
 from stillframe.qemu.runner import Completed, ToolPolicy, run_tool
@@ -73,6 +74,17 @@ async def export(chain: Chain, out: Path, driver: str, on_progress: OnProgress |
     `out` is gone again if this fails or is cancelled.
     """
     await _convert(chain, out, ["-O", driver, *_EXPORT_OPTIONS[driver]], on_progress)
+
+
+async def import_disk(
+    source: Path, foreign_format: ForeignFormat, out: Path, on_progress: OnProgress | None = None
+) -> None:
+    """Writes a file from outside as a qcow2 disk of ours, compressed. It must have passed `inspect_image`.
+
+    `out` is gone again if this fails or is cancelled.
+    """
+    options = ["-O", "qcow2", "-W", "-c", "-o", "compression_type=zstd"]
+    await _convert_file((source,), foreign_filename(source, foreign_format), out, options, on_progress)
 
 
 async def rebase_metadata(top: ChainLink, new_backing: ChainLink | None) -> None:
@@ -141,9 +153,15 @@ async def measure(chain: Chain, driver: str) -> Measurement:
 
 
 async def _convert(chain: Chain, out: Path, options: Sequence[str], on_progress: OnProgress | None) -> None:
-    argv = ["qemu-img", "convert", "-p", "-m", str(_COROUTINES), *options, json_filename(chain), str(out)]
-    policy = ToolPolicy(readable=_paths(chain), writable=(out,), niceness=10)
-    reporter = _Reporter(on_progress, await asyncio.to_thread(_stored_bytes, chain))
+    await _convert_file(_paths(chain), json_filename(chain), out, options, on_progress)
+
+
+async def _convert_file(
+    files: tuple[Path, ...], source: str, out: Path, options: Sequence[str], on_progress: OnProgress | None
+) -> None:
+    argv = ["qemu-img", "convert", "-p", "-m", str(_COROUTINES), *options, source, str(out)]
+    policy = ToolPolicy(readable=files, writable=(out,), niceness=10)
+    reporter = _Reporter(on_progress, await asyncio.to_thread(_stored_bytes, files))
     await asyncio.to_thread(_write_new, out, b"")
     finished = False
     try:
@@ -204,8 +222,8 @@ def _paths(chain: Chain) -> tuple[Path, ...]:
     return tuple(link.path for link in chain)
 
 
-def _stored_bytes(chain: Chain) -> int:
-    return sum(link.path.stat().st_blocks * 512 for link in chain)
+def _stored_bytes(files: tuple[Path, ...]) -> int:
+    return sum(path.stat().st_blocks * 512 for path in files)
 
 
 def _write_new(path: Path, content: bytes) -> None:

@@ -11,7 +11,7 @@ import os
 import shlex
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -99,7 +99,7 @@ async def _run(wrapped: list[str], argv: Sequence[str], timeout_s: float, on_lin
             if process.stdout is None or process.stderr is None:
                 raise RuntimeError("both were asked for as pipes")
             take = _collect_lines(process.stdout, on_line) if on_line else _collect(process.stdout, output)
-            await asyncio.gather(take, _collect_tail(process.stderr, errors))
+            await _all_or_none(take, _collect_tail(process.stderr, errors))
             returncode = await process.wait()
     except TimeoutError:
         log.warning("%s  # killed after %.0f s", shlex.join(argv), timeout_s)
@@ -134,7 +134,7 @@ async def _started(argv: list[str]) -> AsyncIterator[asyncio.subprocess.Process]
 
 async def _reap(process: asyncio.subprocess.Process) -> None:
     """Waits even where the waiter is cancelled again: a process which still writes is worse than a late cancel."""
-    waiting = asyncio.ensure_future(process.wait())
+    waiting = asyncio.ensure_future(_drain(process))
     cancelled = False
     deadline = time.monotonic() + _REAP_TIMEOUT_S
     while not waiting.done() and time.monotonic() < deadline:
@@ -144,6 +144,25 @@ async def _reap(process: asyncio.subprocess.Process) -> None:
             cancelled = True
     if cancelled:
         raise asyncio.CancelledError
+
+
+async def _drain(process: asyncio.subprocess.Process) -> None:
+    """Asyncio holds the end of a process back until what it has written is read."""
+    for stream in (process.stdout, process.stderr):
+        while stream and await stream.read(1024**2):
+            pass
+    await process.wait()
+
+
+async def _all_or_none(*coroutines: Coroutine[None, None, None]) -> None:
+    """Like gather, but no other runs on when one has failed."""
+    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
 
 async def _collect(stream: asyncio.StreamReader, into: bytearray) -> None:

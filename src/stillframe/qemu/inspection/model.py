@@ -1,0 +1,24 @@
+import enum
+
+import msgspec
+
+
+class ForeignFormat(enum.StrEnum):
+    """The formats a file from outside may have, as Glance calls them."""
+
+    QCOW2 = "qcow2"
+    RAW = "raw"
+    VMDK = "vmdk"
+    VHD = "vhd"
+    VHDX = "vhdx"
+    VDI = "vdi"
+    QED = "qed"
+    ISO = "iso"
+
+
+class InspectedImage(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that passed. `virtual_size_bytes` is the size of the disk a guest would see."""
+
+    format: ForeignFormat
+    virtual_size_bytes: int
+    file_size_bytes: int
