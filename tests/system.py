@@ -13,6 +13,7 @@ from typing import Any
 
 import boto3
 import httpx
+import sqlalchemy as sa
 import yaml
 
 from stillframe.blobs.layout import DataLayout
@@ -237,6 +238,23 @@ class System:
             aws_secret_access_key=account["sk"],
             region_name=account["region_name"],
         )
+
+    def sql(self, statement: str, **parameters: Any) -> list[Any]:
+        """For states that no request leads to."""
+        url = str(self.settings.get("database_url") or f"sqlite:///{self.data_dir}/stillframe.db")
+        engine = sa.create_engine(url)
+        try:
+            with engine.begin() as connection:
+                result = connection.execute(sa.text(statement), parameters)
+                return list(result) if result.returns_rows else []
+        finally:
+            engine.dispose()
+
+    @staticmethod
+    def compare_disks(one: tuple[str, Path], other: tuple[str, Path]) -> subprocess.CompletedProcess[str]:
+        """qemu-img's own answer whether two disks, each (driver, file), read the same."""
+        formats = ["-f", one[0], "-F", other[0], str(one[1]), str(other[1])]
+        return subprocess.run(["qemu-img", "compare", *formats], capture_output=True, text=True, check=False)
 
     def worker_pid(self) -> int:
         return int((DataLayout(self.data_dir).pid_file("worker")).read_text())

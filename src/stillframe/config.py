@@ -38,7 +38,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     region: str = "eu-de"
     availability_zone: str = "eu-de-01"
 
-    allow_running_capture: bool = False
     image_format_label: str = ""
     """Replaces `disk_format` of images made by IMS on the wire (for example zvhd2); empty tells the true format."""
     zvhd_writes_vhd: bool = False

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
 from tests.conftest import BACKENDS, running_system
 from tests.system import System
@@ -73,23 +72,16 @@ class Killable:
 
     def check_files(self) -> None:
         """Every layer file has a row and every row its file, once the sweeper has been round."""
-        engine = sa.create_engine(
-            str(self.system.settings.get("database_url") or f"sqlite:///{self.system.data_dir}/stillframe.db")
-        )
         deadline = time.monotonic() + 60
         while True:
-            with engine.connect() as connection:
-                rows = {row.id for row in connection.execute(sa.text("SELECT id FROM layers WHERE state != 'doomed'"))}
-                pending = connection.scalar(
-                    sa.text("SELECT count(*) FROM layers WHERE state IN ('doomed', 'creating')")
-                )
+            rows = {row.id for row in self.system.sql("SELECT id FROM layers WHERE state != 'doomed'")}
+            pending = self.system.sql("SELECT id FROM layers WHERE state IN ('doomed', 'creating')")
             files = {path.stem for path in (self.system.data_dir / "layers").iterdir()}
             staging = list((self.system.data_dir / "staging").iterdir())
             if files == rows and not pending and not staging:
                 break
             assert time.monotonic() < deadline, (files ^ rows, pending, staging)
             time.sleep(0.5)
-        engine.dispose()
 
 
 @pytest.fixture(scope="module", params=BACKENDS)

@@ -49,9 +49,7 @@ async def capture_server(tx: Transaction, caller: Caller, settings: Settings, re
     Source: Open Telekom Cloud, IMS API reference, "Creating an Image Using an ECS".
     """
     project_id = caller.require_project()
-    source = await servers.lock_for_capture(
-        tx, project_id, request.server_id, allow_running=settings.allow_running_capture
-    )
+    source = await servers.lock_for_capture(tx, project_id, request.server_id)
     await quota.require_room_for_image(tx, project_id, settings)
     await require_room_for_job(tx, project_id, settings)
     image = _captured_image(request, source, project_id, await _parent_image(tx, source))
