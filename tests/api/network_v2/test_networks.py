@@ -102,7 +102,9 @@ async def test_what_there_is_not_is_an_empty_list_or_not_found(door: Door) -> No
     assert (await door.get("/v2.0/floatingips")).json() == {"floatingips": []}
     (zone,) = (await door.get("/v2.0/availability_zones")).json()["availability_zones"]
     assert (zone["name"], zone["state"]) == ("eu-de-01", "available")
-    assert (await door.get(f"/v2.0/quotas/{OURS}")).json()["quota"]["network"] == 1
+    quota = (await door.get(f"/v2.0/quotas/{OURS}")).json()["quota"]
+    assert (quota["network"], quota["port"]) == (1, 100)
+    assert (await door.get(f"/v2.0/quotas/{THEIRS}")).status_code == 404
 
 
 async def test_the_version_document_links_to_where_it_was_asked(door: Door) -> None:

@@ -121,10 +121,10 @@ async def list_zones(request: AnyRequest, settings: Settings) -> Json:
 
 
 @get("/v2.0/quotas/{project_id:str}")
-async def show_quotas(project_id: str, tx: Transaction, caller: Caller) -> Json:
+async def show_quotas(project_id: str, caller: Caller, settings: Settings) -> Json:
     if project_id != caller.require_project():
         raise NotFoundError("Quotas are shown for the project of the token.")
-    return {"quota": wire.quotas_to_wire(len(await servers.list_ports(tx, caller)))}
+    return {"quota": wire.quotas_to_wire(settings.server_quota)}
 
 
 def _listed(request: AnyRequest, found: list[Json]) -> list[Json]:

@@ -119,9 +119,10 @@ def rule_to_wire(network: Network) -> Json:
     }
 
 
-def quotas_to_wire(ports_in_use: int) -> Json:
-    used = {"network": 1, "subnet": 1, "port": ports_in_use, "security_group": 1, "security_group_rule": 1}
-    return used | {"router": 0, "floatingip": 0, "rbac_policy": 0, "subnetpool": 0}
+def quotas_to_wire(server_quota: int) -> Json:
+    """One network with all that belongs to it, and a port for each server."""
+    limits = {"network": 1, "subnet": 1, "port": server_quota, "security_group": 1, "security_group_rule": 1}
+    return limits | {"router": 0, "floatingip": 0, "rbac_policy": 0, "subnetpool": 0}
 
 
 def matching(found: list[Json], pairs: list[tuple[str, str]]) -> list[Json]:
