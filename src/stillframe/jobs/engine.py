@@ -10,34 +10,42 @@ under one id, the one thing DBOS cannot stand, cannot happen.
 
 A step's error is recorded as its *result* ({code, message}), because DBOS's portable JSON keeps an exception's text but
 not its class; that way a recovered workflow fails with exactly the error the first run saw.
+
+Our row is the truth. What DBOS has on record only saves work: a job whose row has ended is left alone whatever step
+comes again, and one whose workflow is over without having ended it is undone and failed.
 """
 
 import asyncio
 import contextlib
+from collections.abc import Collection, Coroutine
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
 import structlog
-from dbos import DBOS, DBOSPortableJSONSerializer, SetWorkflowID
+from dbos import DBOS, SetWorkflowID
 
-from stillframe.db.engine import prepare_sqlite
+from stillframe.db.outages import is_outage
 from stillframe.errors import (
     JobCancelledError,
     StillframeError,
     UnavailableError,
 )
 from stillframe.jobs import rows, service
-from stillframe.jobs.model import LANE_LIMITS, Job, JobState
-from stillframe.jobs.recipes import Recipe, RecipeBook, Step, StepFunction
+from stillframe.jobs.checkpoints import dbos_config, forget_workflows_ended_before
+from stillframe.jobs.model import FINAL, LANE_LIMITS, Job, JobState, Lane
+from stillframe.jobs.recipes import Recipe, RecipeBook, Step
 from stillframe.jobs.resources import Resources
 from stillframe.kit.clock import utcnow
 
 log = structlog.get_logger("stillframe.jobs")
 
 SWEEP_S = 2.0
-_EXECUTOR = "stillframe-worker"
-_VERSION = "1"
-"""Pinned: DBOS recovers only workflows of its own application version."""
+OUTAGE_PAUSE_S = 1.0
+"""Between two tries of a step while the database is away."""
+_UNDO = "undo"
+_FORGET_INTERVAL_S = 3600.0
+_FORGET_AFTER = timedelta(hours=1)
 
 
 class RecordedError(StillframeError):
@@ -56,7 +64,9 @@ class JobEngine:
         self._book = book
         self._wake = asyncio.Event()
         self._running: dict[str, Job] = {}
+        """Jobs that a workflow of this process works on, or is about to."""
         self._step_tasks: dict[str, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     def wake(self) -> None:
         self._wake.set()
@@ -65,93 +75,137 @@ class JobEngine:
         """Starts DBOS, which at once goes on with the workflows the last worker left. Blocks for its migrations."""
         global _engine  # noqa: PLW0603 - DBOS knows workflows as module-level functions, which need a way to us
         _engine = self
-        DBOS(
-            config={
-                "name": "stillframe",
-                "system_database_url": _sync_url(self._resources),
-                "system_database_engine": _sync_engine(self._resources),
-                "executor_id": _EXECUTOR,
-                "application_version": _VERSION,
-                "serializer": DBOSPortableJSONSerializer(),
-                "log_level": "ERROR",
-                "notification_listener_polling_interval_sec": 30.0,
-                "scheduler_polling_interval_sec": 3600.0,
-            }
-        )
+        DBOS(config=dbos_config(self._resources.settings))
         DBOS.listen_queues([])
         DBOS.launch()
 
     def shut_down(self) -> None:
         """Leaves running workflows as they are, for the next worker to go on with."""
+        for task in self._tasks:
+            task.cancel()
         DBOS.destroy(workflow_completion_timeout_sec=0)
 
     async def run(self) -> None:
         """Serves until cancelled."""
-        await self._restart_lost()
-        while True:
-            self._wake.clear()
-            try:
-                await self._serve_once()
-            except sa.exc.SQLAlchemyError as error:
-                log.warning("jobs.database_unavailable", error=str(error))
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), SWEEP_S)
+        forgetting = self._in_background(self._forget_workflows_forever())
+        try:
+            while True:
+                self._wake.clear()
+                try:
+                    await self._serve_once()
+                except sa.exc.SQLAlchemyError as error:
+                    log.warning("jobs.database_unavailable", error=str(error))
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), SWEEP_S)
+        finally:
+            forgetting.cancel()
 
     async def _serve_once(self) -> None:
-        await self._stop_cancelled()
-        for job in await self._claim():
+        async with self._resources.database.reading() as tx:
+            started = await rows.list_jobs_in_state(tx, [JobState.RUNNING, JobState.CANCELLING], limit=10_000)
+            waiting = await rows.list_lanes_with_queued_jobs(tx)
+        await self._look_after(started)
+        for job in await self._claim(waiting, started):
             await self._start(job)
 
-    async def _claim(self) -> list[Job]:
-        database = self._resources.database
-        free = {
-            lane: limit - sum(job.lane is lane for job in self._running.values()) for lane, limit in LANE_LIMITS.items()
-        }
-        async with database.reading() as tx:
-            waiting = {job.lane for job in await rows.list_jobs_in_state(tx, [JobState.QUEUED])}
+    async def _claim(self, waiting: Collection[Lane], started: Collection[Job]) -> list[Job]:
+        """Limits are counted by rows: a job that was started by the last worker takes its place, too."""
+        free = {lane: LANE_LIMITS[lane] - sum(job.lane is lane for job in started) for lane in waiting}
         claimable = [lane for lane in waiting if free[lane] > 0]
         if not claimable:
             return []
-        async with database.writing() as tx:
+        async with self._resources.database.writing() as tx:
             return [job for lane in claimable for job in await rows.claim_jobs(tx, lane, free[lane], utcnow())]
 
     async def _start(self, job: Job) -> None:
         self._running[job.id] = job
-        with SetWorkflowID(job.id):
-            await DBOS.start_workflow_async(_run_job, job.id, job.kind)
+        try:
+            with SetWorkflowID(job.id):
+                await DBOS.start_workflow_async(_run_job, job.id, job.kind)
+        except BaseException:
+            self._running.pop(job.id, None)
+            raise
 
-    async def _stop_cancelled(self) -> None:
-        """Interrupts the step of jobs that are cancelled or overdue; queued ones start only to be undone."""
-        async with self._resources.database.reading() as tx:
-            overdue = [j for j in await rows.list_jobs_in_state(tx, [JobState.RUNNING]) if j.deadline_at < utcnow()]
-            cancelling = await rows.list_jobs_in_state(tx, [JobState.CANCELLING])
+    async def _look_after(self, started: Collection[Job]) -> None:
+        """Interrupts the step of jobs that are cancelled or overdue, and takes up jobs that nobody works on."""
+        overdue = {job.id for job in started if job.state is JobState.RUNNING and job.deadline_at < utcnow()}
         if overdue:
             async with self._resources.database.writing() as tx:
                 await rows.cancel_overdue(tx, utcnow(), "job_timeout", "The job took longer than its deadline.")
-        for job in (*cancelling, *overdue):
+        for job in started:
             if job.id not in self._running:
-                await self._start(job)
-            elif task := self._step_tasks.get(job.id):
-                task.cancel()
+                await self._take_up(job.id)
+            elif job.state is JobState.CANCELLING or job.id in overdue:
+                self._interrupt(job.id)
 
-    async def _restart_lost(self) -> None:
-        """Starts jobs that were claimed by a worker which died before DBOS knew of them."""
-        async with self._resources.database.reading() as tx:
-            claimed = await rows.list_jobs_in_state(tx, [JobState.RUNNING, JobState.CANCELLING], limit=10_000)
-        for job in claimed:
-            self._running.setdefault(job.id, job)
-            if await DBOS.get_workflow_status_async(job.id) is None:
-                await self._start(job)
+    def _interrupt(self, job_id: str) -> None:
+        """Once: a second time would disturb the step while it cleans up."""
+        task = self._step_tasks.get(job_id)
+        if task is not None and not task.cancelling():
+            task.cancel()
+
+    async def _take_up(self, job_id: str) -> None:
+        """For a job that has been started, but by no workflow of this process."""
+        job = await self._read(job_id)
+        if job is None or job.state in FINAL:
+            return
+        status = await DBOS.get_workflow_status_async(job.id)
+        if job.id in self._running:
+            return
+        if status is None:
+            # Cancelled in the queue, or claimed by a worker which died before DBOS knew of it.
+            await self._start(job)
+        elif status.status in {"ENQUEUED", "PENDING"}:
+            # Left by the last worker; DBOS goes on with it within a second or two of its launch.
+            self._running[job.id] = job
+        else:
+            await self._give_up(job)
+
+    async def _give_up(self, job: Job) -> None:
+        """For a job whose workflow is over without having ended it: it broke, or took too many workers with it."""
+        log.error("jobs.workflow_lost", job=job.id, kind=job.kind)
+        async with self._resources.database.writing() as tx:
+            await rows.cancel_running(tx, job.id, StillframeError.code, StillframeError.default_message)
+        self._running[job.id] = job
+        self._in_background(self._undo_lost(job))
+
+    async def _undo_lost(self, job: Job) -> None:
+        now = await self._read(job.id)
+        undo = self._undo_step(self._book.find(job.kind), _failure(_why_cancelled(now or job)))
+        try:
+            await self._attempt(job.id, undo)
+        finally:
+            self._running.pop(job.id, None)
+
+    async def _forget_workflows_forever(self) -> None:
+        while True:
+            await asyncio.sleep(_FORGET_INTERVAL_S)
+            try:
+                await forget_workflows_ended_before(utcnow() - _FORGET_AFTER)
+            except sa.exc.SQLAlchemyError as error:
+                log.warning("jobs.workflows_not_forgotten", error=str(error))
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        task = asyncio.create_task(work)
+        self._keep(task)
+        return task
+
+    def _keep(self, task: "asyncio.Task[Any] | None") -> None:
+        """Until it is done; `shut_down` ends it."""
+        if task is not None:
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     # The workflow's parts, called by _run_job below.
 
     async def carry_out(self, job_id: str, kind: str) -> None:
-        recipe = self._book[kind]
+        recipe = self._book.find(kind)
+        self._keep(asyncio.current_task())
         try:
             for step in recipe.steps:
                 failure = await self._recorded(job_id, recipe, step)
                 if failure is not None:
-                    await self._recorded(job_id, recipe, Step("undo", self._undoing(recipe, failure), attempts=20))
+                    await self._recorded(job_id, recipe, self._undo_step(recipe, failure))
                     return
         finally:
             self._running.pop(job_id, None)
@@ -173,12 +227,23 @@ class JobEngine:
         )
 
     async def _attempt(self, job_id: str, step: Step) -> dict[str, str] | None:
-        is_undo = step.name == "undo"
-        async with self._resources.database.reading() as tx:
-            job = await rows.get_job(tx, job_id)
-        if job is None:
-            return {"code": "job_lost", "message": "The job's row is gone."}
-        if job.state is JobState.CANCELLING and not is_undo:
+        """One try of a step. A database that is away is waited for: that is no failure of the step's."""
+        while True:
+            try:
+                return await self._attempt_now(job_id, step)
+            except sa.exc.SQLAlchemyError as error:
+                if not is_outage(error):
+                    raise
+                log.warning("jobs.waiting_for_database", job=job_id, step=step.name, error=str(error))
+            await asyncio.sleep(OUTAGE_PAUSE_S)
+
+    async def _attempt_now(self, job_id: str, step: Step) -> dict[str, str] | None:
+        job = await self._read(job_id)
+        if job is None or job.state in FINAL:
+            # The worker died after the step's last commit and before that was on record. Going on would fail on a world
+            # that has moved on since, and the undo would take back what the caller has been told is there.
+            return None
+        if job.state is JobState.CANCELLING and step.name != _UNDO:
             return _failure(_why_cancelled(job))
         try:
             await self._interruptible(job, step)
@@ -192,40 +257,53 @@ class JobEngine:
         except StillframeError as error:
             log.warning("jobs.step_failed", job=job.id, step=step.name, code=error.code, cause=str(error.cause))
             return _failure(error)
-        except sa.exc.DBAPIError as error:
-            raise UnavailableError("The database is not available.", cause=error) from error
-        except Exception:
+        except Exception as error:
+            if is_outage(error):
+                raise
             log.exception("jobs.step_broke", job=job.id, step=step.name)
             return _failure(StillframeError())
         return None
 
     async def _interruptible(self, job: Job, step: Step) -> None:
-        task = asyncio.ensure_future(step.run(self._resources, job))
-        if step.name == "undo":
-            return await task
-        self._step_tasks[job.id] = task
+        if step.name == _UNDO:
+            await step.run(self._resources, job)
+            return
+        task = self._step_tasks[job.id] = asyncio.ensure_future(step.run(self._resources, job))
         try:
-            return await task
-        except asyncio.CancelledError:
-            if asyncio.current_task() and not task.cancelled():
-                raise
-            async with self._resources.database.reading() as tx:
-                now = await rows.get_job(tx, job.id)
-            if now is None or now.state is not JobState.CANCELLING:
-                raise
-            raise _why_cancelled(now) from None
+            await asyncio.wait([task])
+        except asyncio.CancelledError:  # the worker stops; the next one goes on with this step
+            task.cancel()
+            await asyncio.wait([task])
+            raise
         finally:
             self._step_tasks.pop(job.id, None)
+        if not task.cancelled():
+            task.result()
+            return
+        now = await self._read(job.id)
+        if now is not None and now.state is JobState.CANCELLING:
+            raise _why_cancelled(now)
+        if now is None or now.state not in FINAL:  # else its last commit was quicker
+            raise StillframeError(cause="the step has cancelled itself")
 
-    def _undoing(self, recipe: Recipe, failure: dict[str, str]) -> StepFunction:
+    def _undo_step(self, recipe: Recipe, failure: dict[str, str]) -> Step:
         async def undo(resources: Resources, job: Job) -> None:
-            await recipe.undo(resources, job)
-            error = RecordedError(**failure)
+            try:
+                await recipe.undo(resources, job)
+            except Exception as error:
+                if isinstance(error, UnavailableError) or is_outage(error):
+                    raise
+                # What it has not taken back stays; a job that never ends would be worse.
+                log.exception("jobs.undo_broke", job=job.id, kind=job.kind)
             async with resources.database.writing() as tx:
-                cancelled = error.code == JobCancelledError.code
-                await service.fail_job(tx, job.id, error, cancelled=cancelled)
+                cancelled = failure["code"] == JobCancelledError.code
+                await service.fail_job(tx, job.id, RecordedError(**failure), cancelled=cancelled)
 
-        return undo
+        return Step(_UNDO, undo, attempts=20)
+
+    async def _read(self, job_id: str) -> Job | None:
+        async with self._resources.database.reading() as tx:
+            return await rows.get_job(tx, job_id)
 
 
 _engine: JobEngine
@@ -248,26 +326,3 @@ def _is_last_attempt(step: Step) -> bool:
     status: Any = DBOS.step_status
     attempt = status.current_attempt if status is not None else None
     return step.attempts == 1 or attempt is None or attempt + 1 >= step.attempts
-
-
-def _sync_url(resources: Resources) -> str:
-    """DBOS keeps its own SQLite file, so that its writes and ours do not wait for one lock; on PostgreSQL a schema."""
-    settings = resources.settings
-    if settings.db_url.startswith("sqlite"):
-        return f"sqlite:///{settings.data_dir / 'workflows.db'}"
-    return settings.db_url
-
-
-def _sync_engine(resources: Resources) -> sa.Engine:
-    url = _sync_url(resources)
-    if not url.startswith("sqlite"):
-        return sa.create_engine(url, pool_size=5, max_overflow=10, pool_pre_ping=True)
-    engine = sa.create_engine(url, connect_args={"check_same_thread": False})
-    sa.event.listen(engine, "connect", _prepare_for_dbos)
-    return engine
-
-
-def _prepare_for_dbos(connection: Any, record: object) -> None:
-    """DBOS says BEGIN itself in its migrations and leaves it to the driver everywhere else."""
-    prepare_sqlite(connection, record)
-    connection.isolation_level = "IMMEDIATE"

@@ -1,12 +1,16 @@
 """Writes a running step's progress into the job's row, at most twice a second, without making the step wait."""
 
 import asyncio
-import contextlib
 from types import TracebackType
 from typing import Self
 
+import sqlalchemy as sa
+import structlog
+
 from stillframe.db import Database
 from stillframe.jobs import service
+
+log = structlog.get_logger("stillframe.jobs")
 
 INTERVAL_S = 0.5
 
@@ -34,16 +38,21 @@ class ProgressReporter:
     ) -> None:
         if self._task:
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait([self._task])
 
     async def _write_often(self) -> None:
         written = (0, 0)
         while True:
             await asyncio.sleep(INTERVAL_S)
-            if self._seen != written:
-                written = self._seen
+            seen = self._seen
+            if seen == written:
+                continue
+            try:
                 await self._write()
+                written = seen
+            except sa.exc.SQLAlchemyError as error:
+                # The work goes on without being watched; it must not start anew for that.
+                log.warning("jobs.progress_not_written", job=self._job_id, error=str(error))
 
     async def _write(self) -> None:
         async with self._database.writing() as tx:

@@ -69,6 +69,11 @@ async def list_jobs_in_state(
     return [_job(row) for row in await tx.all(query)]
 
 
+async def list_lanes_with_queued_jobs(tx: Transaction) -> list[Lane]:
+    query = sa.select(jobs.c.lane).where(jobs.c.state == JobState.QUEUED).distinct()
+    return [Lane(row.lane) for row in await tx.all(query)]
+
+
 async def claim_jobs(tx: Transaction, lane: Lane, limit: int, now: datetime) -> list[Job]:
     """Turns the oldest queued jobs of a lane into running ones."""
     queued = (
@@ -88,12 +93,19 @@ async def claim_jobs(tx: Transaction, lane: Lane, limit: int, now: datetime) -> 
     return found
 
 
-async def cancel_overdue(tx: Transaction, now: datetime, code: str, message: str) -> int:
-    overdue = sa.and_(jobs.c.state == JobState.RUNNING, jobs.c.deadline_at < now)
-    result = await tx.execute(
-        sa.update(jobs).where(overdue).values(state=JobState.CANCELLING, error_code=code, error_message=message)
-    )
-    return int(result.rowcount)
+async def cancel_overdue(tx: Transaction, now: datetime, code: str, message: str) -> None:
+    """Running jobs will end as failed with that error once they are undone."""
+    await _cancel(tx, jobs.c.deadline_at < now, code, message)
+
+
+async def cancel_running(tx: Transaction, job_id: str, code: str, message: str) -> None:
+    """As `cancel_overdue`, for one job; one that is being cancelled already keeps its reason."""
+    await _cancel(tx, jobs.c.id == job_id, code, message)
+
+
+async def _cancel(tx: Transaction, which: sa.ColumnElement[bool], code: str, message: str) -> None:
+    running = sa.update(jobs).where(which, jobs.c.state == JobState.RUNNING)
+    await tx.execute(running.values(state=JobState.CANCELLING, error_code=code, error_message=message))
 
 
 async def count_live_jobs(tx: Transaction, project_id: str, service: Service) -> int:

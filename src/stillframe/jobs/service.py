@@ -6,7 +6,7 @@ from typing import Any
 from stillframe.db import Transaction
 from stillframe.errors import ConflictError, NotFoundError, StillframeError
 from stillframe.jobs import rows
-from stillframe.jobs.model import LIVE, Job, JobState, NewJob, Service
+from stillframe.jobs.model import Job, JobState, NewJob, Service
 from stillframe.kit.clock import utcnow
 from stillframe.kit.ids import new_hex_id
 
@@ -53,10 +53,11 @@ async def cancel_job(tx: Transaction, job_id: str, *, project_id: str, service: 
 
     Raises: NotFoundError; ConflictError when it has ended already.
     """
+    await get_job(tx, job_id, project_id=project_id, service=service)
+    is_live = await rows.update_live_job(tx, job_id, state=JobState.CANCELLING)
     job = await get_job(tx, job_id, project_id=project_id, service=service)
-    if job.state not in LIVE:
+    if not is_live:
         raise ConflictError(f"Job {job_id} has already ended ({job.state}).")
-    await rows.update_live_job(tx, job_id, state=JobState.CANCELLING)
     tx.wake_worker_on_commit()
     return job
 
