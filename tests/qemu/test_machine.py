@@ -18,6 +18,7 @@ from stillframe.qemu.host import host_sandbox
 from stillframe.qemu.machine import DiskSpec, Firmware, MachineSpec, NicSpec, RunningMachine, StoppedBy
 from stillframe.qemu.model import Chain, ChainLink
 from stillframe.qemu.processes import start_time_ticks
+from stillframe.qemu.sandbox import Sandbox, SandboxKind
 from tests.qemu.disks import MIB, write_pattern
 from tests.qemu.guests import boot_sector, bootable_disk
 
@@ -161,6 +162,23 @@ async def test_a_machine_runs_without_rights_and_without_our_files(tmp_path: Pat
         assert found <= {"usr", "bin", "sbin", "lib", "lib64", "etc", "dev", "tmp"}
         assert entries(f"/proc/{running.pid}/root/tmp") == set()
         assert namespaces(running.pid).isdisjoint(namespaces(os.getpid()))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+async def test_a_machine_has_no_rights_even_without_bubblewrap(
+    tmp_path: Path, make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def plain() -> Sandbox:
+        return Sandbox(kind=SandboxKind.LIMITS_ONLY, is_root=True, uid=65534, gid=65534)
+
+    monkeypatch.setattr(machine, "host_sandbox", plain)
+    spec = make_spec(await guest_chain(tmp_path))
+    running = await machine.start(spec)
+    await said(spec.run_dir, "guest is up")
+    fields = process_status(running.pid)
+    assert (fields["Uid"].split(), int(fields["CapEff"], 16), fields["NoNewPrivs"]) == (["65534"] * 4, 0, "1")
+    assert await machine.stop(running, 20) is StoppedBy.GUEST
+    assert await machine.find(spec.run_dir, spec.server_id) is None
 
 
 async def test_the_disks_of_a_running_machine_cannot_be_changed_by_a_tool(tmp_path: Path, make_spec: MakeSpec) -> None:
@@ -344,7 +362,8 @@ async def test_data_disks_and_a_config_drive_are_there(tmp_path: Path, make_spec
     drive = tmp_path / "drive.iso"
     drive.write_bytes(bytes(MIB))
     disks = (DiskSpec(chain=chain, device_index=0), DiskSpec(chain=(data,), device_index=1))
-    spec = make_spec(chain, disks=disks, config_drive=drive, cdrom=drive, vcpus=4, memory_mib=512)
+    nics = (NicSpec(mac="fa:16:3e:00:00:01", outbound=True), NicSpec(mac="fa:16:3e:00:00:02"))
+    spec = make_spec(chain, disks=disks, config_drive=drive, cdrom=drive, nics=nics, vcpus=4, memory_mib=512)
     await machine.start(spec)
     async with qmp.connected(spec.run_dir) as client:
         found = {

@@ -13,6 +13,7 @@ TOP = ChainLink(Path("/data/layers/top.qcow2"), "qcow2")
 BASE = ChainLink(Path("/data/layers/base.qcow2"), "qcow2")
 DATA = ChainLink(Path("/data/layers/data.raw"), "raw")
 DRIVE = Path("/data/machines/config-drive.iso")
+UEFI = Path("/usr/share/OVMF/CODE.fd")
 RUN = Path("/data/machines/one")
 
 
@@ -31,7 +32,15 @@ def spec(**changes: object) -> MachineSpec:
 
 
 def argv(machine: MachineSpec, uefi_code: Path | None = None) -> list[str]:
-    disks = {TOP.path: 20, BASE.path: 21, DATA.path: 22, DRIVE: 23, uefi_vars(machine): 24, Path("/cd.iso"): 25}
+    disks = {
+        TOP.path: 20,
+        BASE.path: 21,
+        DATA.path: 22,
+        DRIVE: 23,
+        uefi_vars(machine): 24,
+        Path("/cd.iso"): 25,
+        UEFI: 26,
+    }
     files = MachineFiles(qmp=10, serial=11, console=12, disks=disks)
     return build_argv(machine, files, uefi_code=uefi_code)
 
@@ -86,10 +95,10 @@ def test_kvm_gets_the_host_s_processor() -> None:
 
 
 def test_uefi_has_its_code_and_variables_of_its_own() -> None:
-    words = argv(spec(firmware=Firmware.UEFI), uefi_code=Path("/usr/share/OVMF/CODE.fd"))
+    words = argv(spec(firmware=Firmware.UEFI), uefi_code=UEFI)
     assert values(words, "-machine") == ["q35,pflash0=uefi-code,pflash1=uefi-vars"]
     code, variables = (json.loads(node) for node in values(words, "-blockdev")[:2])
-    assert code["file"] == {"driver": "file", "filename": "/usr/share/OVMF/CODE.fd", "read-only": True}
+    assert code["file"] == {"driver": "file", "filename": "/dev/fdset/26", "read-only": True}
     assert variables["file"]["filename"] == "/dev/fdset/24"
 
 

@@ -44,7 +44,7 @@ def launch(spec: MachineSpec, sandbox: Sandbox) -> subprocess.Popen[bytes]:
     access = msgspec.structs.replace(access, network=spec.has_network)
     limits = Limits(data_bytes=(spec.memory_mib + _OVERHEAD_MIB) * _MIB)
     try:
-        with _opened(spec) as files, (spec.run_dir / STDERR_LOG).open("ab") as errors:
+        with _opened(spec, uefi_code) as files, (spec.run_dir / STDERR_LOG).open("ab") as errors:
             errors.truncate()
             argv = build_argv(spec, files, uefi_code=uefi_code)
             log.info("%s  # with %s", shlex.join(argv), {number: str(path) for path, number in files.disks.items()})
@@ -63,7 +63,7 @@ def launch(spec: MachineSpec, sandbox: Sandbox) -> subprocess.Popen[bytes]:
 
 
 @contextlib.contextmanager
-def _opened(spec: MachineSpec) -> Iterator[MachineFiles]:
+def _opened(spec: MachineSpec, uefi_code: Path | None) -> Iterator[MachineFiles]:
     with contextlib.ExitStack() as stack:
 
         def opened(path: Path, flags: int) -> int:
@@ -80,17 +80,17 @@ def _opened(spec: MachineSpec) -> Iterator[MachineFiles]:
             serial=sockets_of[1].fileno(),
             # Appending, so that the log can be cut while QEMU writes it.
             console=opened(spec.run_dir / CONSOLE_LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC),
-            disks={path: opened(path, flags) for path, flags in _disk_files(spec).items()},
+            disks={path: opened(path, flags) for path, flags in _disk_files(spec, uefi_code).items()},
         )
 
 
-def _disk_files(spec: MachineSpec) -> dict[Path, int]:
+def _disk_files(spec: MachineSpec, uefi_code: Path | None) -> dict[Path, int]:
     """The files of all disks and how to open them. A file below several disks is opened once."""
     files = {link.path: os.O_RDONLY for disk in spec.disks for link in disk.chain}
     files |= {path: os.O_RDONLY for path in (spec.config_drive, spec.cdrom) if path}
     files |= {disk.chain[0].path: os.O_RDWR for disk in spec.disks if disk.writable}
-    if spec.firmware is Firmware.UEFI:
-        files[uefi_vars(spec)] = os.O_RDWR
+    if uefi_code:
+        files |= {uefi_code: os.O_RDONLY, uefi_vars(spec): os.O_RDWR}
     return files
 
 

@@ -20,7 +20,7 @@ _SECCOMP = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=d
 
 
 def build_argv(spec: MachineSpec, files: MachineFiles, *, uefi_code: Path | None = None) -> list[str]:
-    """`uefi_code` is for a machine with UEFI; the firmware's variables are in `files` as `uefi_vars(spec)`."""
+    """A machine with UEFI has its code in `files` as `uefi_code`, and its variables as `uefi_vars(spec)`."""
     return [
         PROGRAM,
         *_nothing_by_default(spec),
@@ -61,7 +61,7 @@ def _firmware(spec: MachineSpec, files: MachineFiles, uefi_code: Path | None) ->
         return []
     if uefi_code is None:
         raise ValueError("a machine with UEFI needs its code")
-    code = {"driver": "file", "filename": str(uefi_code), "read-only": True}
+    code = {"driver": "file", "filename": _set(files, uefi_code), "read-only": True}
     variables = {"driver": "file", "filename": _set(files, uefi_vars(spec))}
     return [
         "-blockdev",
