@@ -114,7 +114,7 @@ def load_settings(
 def _read_toml(path: Path, *, required: bool) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         if required:
             raise InvalidInputError(f"configuration file {path} does not exist") from None
         return {}
