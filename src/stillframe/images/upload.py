@@ -6,7 +6,7 @@ queued ──► saving ──► active        one transaction makes the layer 
 """
 
 import asyncio
-import time
+import contextlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -16,7 +16,7 @@ import structlog
 from stillframe.blobs.digests import Digests
 from stillframe.blobs.layout import DataLayout, DiskFormat
 from stillframe.db import Transaction
-from stillframe.errors import InvalidInputError, UnavailableError
+from stillframe.errors import InvalidInputError, NotFoundError, UnavailableError
 from stillframe.identity.model import Caller
 from stillframe.images import intake, rows, service
 from stillframe.images.errors import (
@@ -31,6 +31,7 @@ from stillframe.kit.clock import utcnow
 from stillframe.kit.ids import new_uuid
 from stillframe.kit.units import GIB
 from stillframe.layers import service as layers
+from stillframe.layers.model import LayerState
 from stillframe.qemu.inspection import ForeignFormat, inspect_image
 
 log = structlog.get_logger("stillframe.images")
@@ -57,10 +58,10 @@ async def upload_data(
     image, upload = await _begin(resources, caller, image_id)
     path = _path(resources.layout, image, upload)
     try:
-        measured = _measured(intake.blocks(chunks), limit_bytes, announced_bytes)
-        digests = await _receive(path, _touching(resources, upload, measured))
-        virtual_size_bytes = await _virtual_size(resources, path, image)
-        await _finish(resources, upload, digests, virtual_size_bytes)
+        async with _kept_alive(resources, upload):
+            digests = await _receive(path, _measured(intake.blocks(chunks), limit_bytes, announced_bytes))
+            virtual_size_bytes = await _virtual_size(resources, path, image)
+            await _finish(resources, upload, digests, virtual_size_bytes)
     except BaseException as error:
         log.info("images.upload_failed", image=image_id, error=type(error).__name__)
         await asyncio.shield(_take_back(resources, upload, path))
@@ -107,14 +108,22 @@ async def _measured(
         raise UploadSizeMismatchError
 
 
-async def _touching(resources: Resources, upload: Upload, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    touched = time.monotonic()
-    async for piece in pieces:
-        if time.monotonic() - touched > TOUCH_INTERVAL_S:
-            touched = time.monotonic()
-            async with resources.database.writing() as tx:
-                await layers.touch(tx, upload.layer_id)
-        yield piece
+@contextlib.asynccontextmanager
+async def _kept_alive(resources: Resources, upload: Upload) -> AsyncIterator[None]:
+    """Says for as long as it takes that the layer still has a maker."""
+    task = asyncio.create_task(_touch_forever(resources, upload))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _touch_forever(resources: Resources, upload: Upload) -> None:
+    while True:
+        await asyncio.sleep(TOUCH_INTERVAL_S)
+        async with resources.database.writing() as tx:
+            await layers.touch(tx, upload.layer_id)
 
 
 async def _receive(path: Path, pieces: AsyncIterator[bytes]) -> Digests:
@@ -145,8 +154,8 @@ async def _finish(resources: Resources, upload: Upload, digests: Digests, virtua
         image = await rows.get_image(tx, upload.image_id, lock=True)
         if image is None:
             raise ImageGoneError
-        if await rows.get_upload(tx, image.id) != upload:
-            raise UploadConflictError("The upload was given up by the service.")
+        if await rows.get_upload(tx, image.id) != upload or not await _has_layer(tx, upload):
+            raise UploadConflictError("The upload was given up by the service before it was complete.")
         await layers.seal(
             tx,
             upload.layer_id,
@@ -167,6 +176,15 @@ async def _finish(resources: Resources, upload: Upload, digests: Digests, virtua
             updated_at=utcnow(),
         )
         await rows.delete_upload(tx, image.id)
+
+
+async def _has_layer(tx: Transaction, upload: Upload) -> bool:
+    """False when the layer was swept away, because its maker had been silent for minutes."""
+    try:
+        layer = await layers.get_layer(tx, upload.layer_id)
+    except NotFoundError:
+        return False
+    return layer.state is LayerState.CREATING
 
 
 async def _take_back(resources: Resources, upload: Upload, path: Path) -> None:

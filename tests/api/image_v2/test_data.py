@@ -13,13 +13,16 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
+from stillframe.api.image_v2 import data
 from stillframe.blobs.layout import DiskFormat
 from stillframe.errors import UnavailableError
 from stillframe.images import download, rows, upload
 from stillframe.images.errors import ImageGoneError, UploadConflictError, UploadIncompleteError
 from stillframe.images.model import ImageStatus
 from stillframe.jobs.resources import Resources
+from stillframe.kit.clock import utcnow
 from stillframe.layers import rows as layer_rows
+from stillframe.layers import service as layers
 from stillframe.layers.model import LayerState
 from tests.api.image_v2.conftest import Door, build_door
 from tests.images.helpers import EPOCH, OURS, THEIRS, caller
@@ -52,9 +55,9 @@ async def assert_nothing_left(door: Door, resources: Resources, image_id: str) -
     assert files(resources) == []
     async with resources.database.reading() as tx:
         assert await rows.list_uploads(tx) == []
-        layers = [layer.state for layer in await layer_rows.list_doomed(tx)]
+        doomed = [layer.state for layer in await layer_rows.list_doomed(tx)]
         assert await layer_rows.list_abandoned(tx, EPOCH + timedelta(days=36500)) == []
-    assert set(layers) <= {LayerState.DOOMED}
+    assert set(doomed) <= {LayerState.DOOMED}
 
 
 async def test_what_was_uploaded_is_what_is_downloaded(door: Door, resources: Resources) -> None:
@@ -241,6 +244,51 @@ async def test_a_server_that_stops_in_the_middle_leaves_nothing(door: Door, reso
     task = await start_upload(resources, image["id"], gate)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
+        await task
+    await assert_nothing_left(door, resources, image["id"])
+
+
+async def test_a_client_that_falls_silent_is_given_up(
+    door: Door, resources: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data, "IDLE_TIMEOUT_S", 0.1)
+    image = await door.create(disk_format="raw")
+
+    async def stalling() -> AsyncIterator[bytes]:
+        yield PAYLOAD
+        await asyncio.sleep(1)
+        yield PAYLOAD
+
+    assert (await put(door, image["id"], stalling())).status_code == 400
+    await assert_nothing_left(door, resources, image["id"])
+
+
+async def test_a_slow_upload_is_not_taken_for_a_dead_one(
+    door: Door, resources: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upload, "TOUCH_INTERVAL_S", 0.05)
+    image, gate = await door.create(disk_format="raw"), Gate()
+    task = await start_upload(resources, image["id"], gate)
+    await asyncio.sleep(0.1)
+    seen = utcnow()
+    await asyncio.sleep(0.3)
+    async with resources.database.reading() as tx:
+        assert await layer_rows.list_abandoned(tx, seen) == []
+    gate.opened.set()
+    await task
+
+
+async def test_an_upload_whose_layer_was_swept_away_fails_and_does_not_lose_data_silently(
+    door: Door, resources: Resources
+) -> None:
+    image, gate = await door.create(disk_format="raw"), Gate()
+    task = await start_upload(resources, image["id"], gate)
+    async with resources.database.writing() as tx:
+        started = await rows.get_upload(tx, image["id"])
+        assert started
+        await layers.release(tx, started.layer_id)
+    gate.opened.set()
+    with pytest.raises(UploadConflictError):
         await task
     await assert_nothing_left(door, resources, image["id"])
 

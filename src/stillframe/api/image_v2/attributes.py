@@ -3,7 +3,6 @@
 Source: OpenStack Image API v2, "Image schemas"; Open Telekom Cloud, IMS API reference, "Image Attributes".
 """
 
-from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
 
@@ -38,7 +37,7 @@ class Attribute(msgspec.Struct, frozen=True, kw_only=True):
     omit_empty: bool = False
 
     def get(self, image: Image) -> Any:
-        return GETTERS[self.name](image)
+        return attrgetter(self.field)(image)
 
 
 def _base(name: str, kind: Kind, field: str = "", *, read_only: bool = False) -> Attribute:
@@ -78,7 +77,6 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute(name="__originalimagename", field="source_image_id", kind=kinds.TEXT, read_only=True, omit_empty=True),
 )
 BY_NAME = {attribute.name: attribute for attribute in ATTRIBUTES}
-GETTERS: dict[str, Callable[[Image], Any]] = {attribute.name: attrgetter(attribute.field) for attribute in ATTRIBUTES}
 
 DERIVED = frozenset(
     {

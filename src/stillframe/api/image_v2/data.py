@@ -1,12 +1,14 @@
 """An image's bytes: PUT and GET .../file."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 
 from litestar import Request, Response, get, put
 from litestar.exceptions import HTTPException
 from litestar.response import Stream
+from litestar.types import HTTPReceiveMessage
 
 from stillframe.api.image_v2.routes import media_type
 from stillframe.errors import InvalidInputError
@@ -17,6 +19,9 @@ from stillframe.images.errors import UploadIncompleteError
 from stillframe.jobs.resources import Resources
 
 AnyRequest = Request[Any, Any, Any]
+
+IDLE_TIMEOUT_S = 300.0
+"""An upload that brings nothing for so long is given up, for its image can take no other meanwhile."""
 
 _OCTETS = "application/octet-stream"
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
@@ -33,16 +38,24 @@ async def upload_image_data(request: AnyRequest, image_id: str, caller: Caller, 
 async def _received(request: AnyRequest) -> AsyncIterator[bytes]:
     """The body as it comes in.
 
-    Raises: UploadIncompleteError when the client goes away in the middle.
+    Raises: UploadIncompleteError when the client goes away in the middle, or is silent for too long.
     """
     while True:
-        message = await request.receive()
+        message = await _next_message(request)
         if message["type"] == "http.disconnect":
             raise UploadIncompleteError
         if message["type"] == "http.request":
             yield message["body"]
             if not message.get("more_body", False):
                 return
+
+
+async def _next_message(request: AnyRequest) -> HTTPReceiveMessage:
+    try:
+        async with asyncio.timeout(IDLE_TIMEOUT_S):
+            return cast("HTTPReceiveMessage", await request.receive())
+    except TimeoutError:
+        raise UploadIncompleteError("The client sent nothing for too long.") from None
 
 
 def _announced_bytes(request: AnyRequest) -> int | None:

@@ -117,7 +117,7 @@ def one_of(values: Iterable[str], *, nullable: bool = False) -> Kind:
 def member_of(members: type[enum.StrEnum]) -> Kind:
     """A value of an enum; filtering by another text is no mistake, it only finds nothing."""
     texts = one_of(member.value for member in members)
-    return Kind(str, lambda name, value: members(texts.read(name, value)), checked_text, texts.schema)
+    return Kind(plain, lambda name, value: members(texts.read(name, value)), checked_text, texts.schema)
 
 
 def text(max_length: int = 255) -> Kind:
