@@ -8,6 +8,7 @@ import os
 import secrets
 import shutil
 from pathlib import Path
+from typing import Any
 
 import structlog
 import yaml
@@ -45,6 +46,8 @@ async def bootstrap(resources: Resources) -> None:
             # Written before the commit: credentials nobody can read would lock everybody out, while a file without
             # accounts is simply written again by the next start.
             write_credentials(settings, layout, accounts)
+    if not accounts:
+        refresh_urls(settings, layout)
     await _register_public_image(resources)
 
 
@@ -54,6 +57,32 @@ def write_credentials(settings: Settings, layout: DataLayout, accounts: list[Fir
     _write_private(layout.clouds_yaml, yaml.safe_dump({"clouds": clouds}, sort_keys=False))
     user = next(account for account in accounts if account.cloud == "stillframe")
     _write_private(layout.openrc, _openrc(settings, user))
+
+
+def refresh_urls(settings: Settings, layout: DataLayout) -> None:
+    """Another port offset or host since the last start: the same credentials at their new addresses."""
+    try:
+        clouds = yaml.safe_load(layout.clouds_yaml.read_text())["clouds"]
+        accounts = [_account_of(name, cloud) for name, cloud in clouds.items()]
+        current = all(cloud["auth"]["auth_url"] == f"{settings.url('identity')}/v3" for cloud in clouds.values())
+    except (OSError, yaml.YAMLError, LookupError, TypeError, AttributeError):
+        log.warning("bootstrap.clouds_yaml_not_ours", path=str(layout.clouds_yaml))
+        return
+    if not current:
+        write_credentials(settings, layout, accounts)
+
+
+def _account_of(name: str, cloud: dict[str, Any]) -> FirstAccount:
+    auth = cloud["auth"]
+    return FirstAccount(
+        cloud=name,
+        user_name=auth["username"],
+        password=auth["password"],
+        project_name=auth["project_name"],
+        domain_name=auth["user_domain_name"],
+        access_key=cloud["ak"],
+        secret_key=cloud["sk"],
+    )
 
 
 def _cloud(settings: Settings, account: FirstAccount) -> dict[str, object]:
