@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -15,21 +16,36 @@ from tests.qemu.disks import GIB
 
 pytestmark = [pytest.mark.boot, pytest.mark.xdist_group("guest")]
 
-USER_DATA = b"""#!/bin/sh
+USER_DATA = """#!/bin/bash
 echo "probe: host $(hostname)"
 echo "probe: address $(cat /run/address)"
 echo "probe: disks $(ls /dev | grep -c '^vd[a-z]$')"
-wget -q -T 2 -O - http://192.168.7.1:1/ >/dev/null 2>&1 && echo "probe: reached the host" || echo "probe: alone"
+(exec 3<>/dev/tcp/192.168.7.1/PORT) 2>/dev/null && echo "probe: reached the host" || echo "probe: alone"
 """
 
 
-async def test_linux_finds_its_disk_its_metadata_its_address_and_its_power_button(tmp_path: Path) -> None:
+@pytest.fixture
+async def host_port() -> AsyncIterator[int]:
+    """A service on the host's loopback, which the gateway's address stands for unless the network is closed."""
+
+    async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.0 200 OK\r\n\r\nhello")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+async def test_linux_finds_its_disk_its_metadata_its_address_and_its_power_button(
+    tmp_path: Path, host_port: int
+) -> None:
     base = ChainLink(await asyncio.to_thread(public_image, default_cache_dir()), "qcow2")
     top = ChainLink(tmp_path / "top.qcow2", "qcow2")
     await img.create_overlay(top.path, (base,), GIB)
     server_id = str(uuid.uuid4())
     drive = tmp_path / "config-drive.iso"
-    await build_config_drive(drive, meta_data={"uuid": server_id, "hostname": "harbour"}, user_data=USER_DATA)
+    user_data = USER_DATA.replace("PORT", str(host_port)).encode()
+    await build_config_drive(drive, meta_data={"uuid": server_id, "hostname": "harbour"}, user_data=user_data)
     spec = MachineSpec(
         server_id=server_id,
         run_dir=tmp_path,
