@@ -26,7 +26,6 @@ from stillframe.images.model import Image, ImageStatus, OsInfo, Visibility
 from stillframe.jobs import rows as job_rows
 from stillframe.jobs import service as jobs
 from stillframe.jobs.model import Job, JobState
-from stillframe.jobs.recipes import RecipeBook
 from stillframe.jobs.resources import Resources
 from stillframe.kit.ids import new_uuid
 from stillframe.kit.units import GIB
@@ -38,7 +37,7 @@ from tests.images.helpers import OURS, THEIRS, add_projects, caller
 
 __all__ = ["OURS", "THEIRS", "World", "caller", "open_world", "private_database"]
 
-BOOK = RecipeBook(*workflows.RECIPES)
+RECIPES = {recipe.kind: recipe for recipe in workflows.RECIPES}
 HOST_MEMORY_MIB = 64 * 1024
 
 
@@ -95,7 +94,7 @@ class World:
             await self.carry_out(job)
 
     async def carry_out(self, job: Job) -> None:
-        recipe = BOOK[job.kind]
+        recipe = RECIPES[job.kind]
         try:
             for step in recipe.steps:
                 await self.run_step(job, step.name)
@@ -108,7 +107,7 @@ class World:
         now = await self.job(job.id)
         if now.state is JobState.CANCELLING:
             raise JobCancelledError
-        step = next(step for step in BOOK[job.kind].steps if step.name == name)
+        step = next(step for step in RECIPES[job.kind].steps if step.name == name)
         await step.run(self.resources, now)
 
     def door(self, package: Any, **headers: str) -> "Door":
