@@ -46,7 +46,7 @@ class DiskSpec(msgspec.Struct, frozen=True, kw_only=True):
 class NicSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A network card on a network of its own, inside QEMU. DHCP hands out `address` and `gateway`.
 
-    Nothing can reach the guest through it. With `outbound` the guest can reach what the host can, and, under the address
+    Nothing can reach the guest through it. With `outbound` the guest can reach what the host can, and under the address
     of the gateway, the services on the host's own loopback, which QEMU cannot leave out. So it is for trusted guests.
     """
 
