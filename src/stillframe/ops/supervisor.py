@@ -20,14 +20,13 @@ MAX_PAUSE_S = 10.0
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """One process of the service. `is_ready` is asked again and again until it is true; `needs` must be ready first."""
+    """One process of the service. `is_ready` is asked again and again until it is true."""
 
     name: str
     argv: tuple[str, ...]
     env: Mapping[str, str]
     log: Path
     is_ready: Callable[[], bool]
-    needs: tuple[str, ...] = ()
 
 
 class _Running:
@@ -78,8 +77,6 @@ class Supervisor:
         self._stopping = True
 
     def _tend(self, running: _Running) -> None:
-        if not all(self._all[need].ready for need in running.part.needs):
-            return
         if running.process is None or running.process.poll() is not None:
             self._restart(running)
         elif not running.ready and running.part.is_ready():

@@ -88,7 +88,7 @@ def _why_it_ended(log: Path) -> str:
 
 
 def parts(settings: Settings, layout: DataLayout) -> tuple[Part, ...]:
-    """The API first: it makes the schema that the worker needs."""
+    """All at once: the worker waits by itself for the schema that the API process makes."""
     program = (sys.executable, "-m", "stillframe.ops")
     env = _environment(settings)
     api = Part(
@@ -99,7 +99,6 @@ def parts(settings: Settings, layout: DataLayout) -> tuple[Part, ...]:
         is_ready=lambda: all(answers(settings, name) for name in PORTS if name != "obs"),
     )
     worker = Part(
-        needs=("api",),
         name="worker",
         argv=(*program, "worker"),
         env=env,
@@ -113,7 +112,6 @@ def _obs_part(settings: Settings, layout: DataLayout) -> Part:
     obs = ObsSettings.from_settings(settings, layout)
     return Part(
         name="obs",
-        needs=("api",),
         argv=build_obs_argv(obs),
         env=build_obs_env(obs),
         log=layout.log("obs"),

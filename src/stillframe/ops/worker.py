@@ -12,6 +12,7 @@ import structlog
 from stillframe.blobs.layout import DataLayout
 from stillframe.config import Settings
 from stillframe.db import open_database
+from stillframe.db.migrations import wait_until_current
 from stillframe.errors import StillframeError
 from stillframe.identity.tokens import TokenKeys
 from stillframe.images import capture, consolidation
@@ -67,6 +68,7 @@ async def _serve(settings: Settings, layout: DataLayout) -> None:
         sweep_soon.set()
 
     sweep_soon = asyncio.Event()
+    await wait_until_current(settings.db_url)
     database = open_database(settings.db_url, wake)
     resources = Resources(settings=settings, layout=layout, database=database, token_keys=TokenKeys.open(layout))
     engine = JobEngine(resources, recipe_book())

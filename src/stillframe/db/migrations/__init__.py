@@ -21,6 +21,27 @@ async def migrate(url: str) -> None:
     await asyncio.to_thread(_migrate, url.replace("+aiosqlite", ""))
 
 
+async def wait_until_current(url: str, timeout_s: float = 60.0) -> None:
+    """For a process that leaves migrating to another one and may start before it.
+
+    Raises: TimeoutError.
+    """
+    engine = sa.create_engine(url.replace("+aiosqlite", ""))
+    try:
+        async with asyncio.timeout(timeout_s):
+            while not await asyncio.to_thread(_is_current, engine):
+                await asyncio.sleep(0.05)
+    finally:
+        engine.dispose()
+
+
+def _is_current(engine: sa.Engine) -> bool:
+    try:
+        return _current_revision(engine) == newest_revision()
+    except sa.exc.OperationalError:
+        return False
+
+
 def _migrate(url: str) -> None:
     engine = sa.create_engine(url)
     try:
