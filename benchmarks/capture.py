@@ -14,11 +14,12 @@ import time
 from pathlib import Path
 
 import httpx
-
 from tests.conftest import running_system
 from tests.system import System
 
 POLL_S = 0.004
+PAUSE_S = 0.25
+"""Between two captures, as somebody would leave; consolidation of the last one goes on meanwhile."""
 
 
 def main() -> None:
@@ -55,7 +56,7 @@ def measure(system: System, sizes: list[int], captures: int) -> dict[int, list[f
                 seconds, image_id = capture_once(image, project, server, f"bench-{size}-{number}")
                 times[size].append(seconds)
                 image.delete(f"/v2/images/{image_id}").raise_for_status()
-                wait_until_quiet(image, project)
+                time.sleep(PAUSE_S)
     return times
 
 
@@ -69,11 +70,6 @@ def capture_once(image: httpx.Client, project: str, server: str, name: str) -> t
             return time.perf_counter() - started, job["entities"]["image_id"]
         assert job["status"] != "FAIL", job
         time.sleep(POLL_S)
-
-
-def wait_until_quiet(image: httpx.Client, project: str) -> None:
-    """Lets the background work of the last capture end, so that captures are measured and not their queue."""
-    time.sleep(0.25)
 
 
 if __name__ == "__main__":

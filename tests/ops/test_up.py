@@ -12,10 +12,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.conftest import free_port_offset, running_system
-from tests.system import System
 
 from stillframe.blobs.layout import DataLayout
+from tests.conftest import free_port_offset, running_system
+from tests.system import System
 
 
 @pytest.fixture(scope="module")

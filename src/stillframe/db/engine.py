@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -53,13 +54,20 @@ class Database:
 
 
 def open_database(url: str, wake_worker: Callable[[], None] = _nothing, *, pool_size: int = 8) -> Database:
+    json: dict[str, Any] = {"json_deserializer": msgspec.json.decode, "json_serializer": _to_json}
     if url.startswith("sqlite"):
-        engine = create_async_engine(url, pool_size=pool_size, max_overflow=16, pool_timeout=60)
+        engine = create_async_engine(url, pool_size=pool_size, max_overflow=16, pool_timeout=60, **json)
         sa.event.listen(engine.sync_engine, "connect", prepare_sqlite)
         sa.event.listen(engine.sync_engine, "begin", _begin_sqlite)
     else:
-        engine = create_async_engine(url, pool_size=pool_size, max_overflow=16, pool_timeout=60, pool_pre_ping=True)
+        engine = create_async_engine(
+            url, pool_size=pool_size, max_overflow=16, pool_timeout=60, pool_pre_ping=True, **json
+        )
     return Database(engine, wake_worker)
+
+
+def _to_json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def prepare_sqlite(connection: Any, _record: object) -> None:

@@ -16,6 +16,7 @@ from stillframe.db.migrations import wait_until_current
 from stillframe.errors import StillframeError
 from stillframe.identity.tokens import TokenKeys
 from stillframe.images import capture, consolidation
+from stillframe.images.upload import take_back_dead_uploads
 from stillframe.jobs import service as jobs
 from stillframe.jobs.engine import JobEngine
 from stillframe.jobs.recipes import RecipeBook
@@ -101,6 +102,7 @@ async def _until(stopping: asyncio.Event) -> None:
 async def _sweep_forever(resources: Resources, soon: asyncio.Event) -> None:
     while True:
         try:
+            await take_back_dead_uploads(resources)
             await files.sweep(resources)
         except (StillframeError, sa.exc.SQLAlchemyError, OSError) as error:
             log.warning("worker.sweep_failed", error=str(error))

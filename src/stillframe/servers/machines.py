@@ -76,7 +76,11 @@ async def _machine_spec(resources: Resources, server_id: str) -> MachineSpec:
         config_drive=await _config_drive(resources, server),
         nics=(
             NicSpec(
-                mac=mac_address(server.id), cidr=CIDR, address=GUEST_ADDRESS, gateway=GATEWAY_ADDRESS, outbound=True
+                mac=mac_address(server.id),
+                cidr=CIDR,
+                address=GUEST_ADDRESS,
+                gateway=GATEWAY_ADDRESS,
+                outbound=resources.settings.guest_outbound,
             ),
         ),
     )

@@ -29,7 +29,7 @@ async def wait_until_current(url: str, timeout_s: float = 60.0) -> None:
     engine = sa.create_engine(url.replace("+aiosqlite", ""))
     try:
         async with asyncio.timeout(timeout_s):
-            while not await asyncio.to_thread(_is_current, engine):
+            while not await asyncio.to_thread(_is_current, engine):  # noqa: ASYNC110 - another process migrates
                 await asyncio.sleep(0.05)
     finally:
         engine.dispose()
