@@ -8,6 +8,7 @@ Usage: python benchmarks/capture.py [--captures 50] [--sizes 1,10,100] [--json F
 
 import argparse
 import json
+import os
 import platform
 import statistics
 import time
@@ -18,6 +19,7 @@ from tests.conftest import running_system
 from tests.system import System
 
 POLL_S = 0.004
+IDLE_S = 30
 PAUSE_S = 0.25
 """Between two captures, as somebody would leave; consolidation of the last one goes on meanwhile."""
 
@@ -31,11 +33,19 @@ def main() -> None:
     sizes = [int(size) for size in options.sizes.split(",")]
     with running_system(image_quota=1000) as system:
         times = measure(system, sizes, options.captures)
+        waits = start_latencies_s(system)
+        idle = idle_costs(system)
     report = {f"{size} GiB": summary(times[size]) for size in sizes}
     print(f"POST /v2/cloudimages/action to SUCCESS, {options.captures} captures a size, {platform.node()}")
     print(f"{'disk':>8} {'p50 ms':>8} {'p99 ms':>8} {'min':>8} {'max':>8}")
     for size, row in report.items():
         print(f"{size:>8} {row['p50']:8.1f} {row['p99']:8.1f} {row['min']:8.1f} {row['max']:8.1f}")
+    started = summary(waits)
+    print(
+        f"\njob submitted to job running: p50 {started['p50']:.1f} ms, p99 {started['p99']:.1f} ms, {len(waits)} jobs"
+    )
+    print(f"idle for {IDLE_S} s: {idle['cpu_percent']:.2f} % of a core, {idle['pss_mib']:.0f} MiB PSS in all processes")
+    report |= {"start": started, "idle": idle}
     if options.json:
         options.json.write_text(json.dumps(report, indent=2))
 
@@ -58,6 +68,36 @@ def measure(system: System, sizes: list[int], captures: int) -> dict[int, list[f
                 image.delete(f"/v2/images/{image_id}").raise_for_status()
                 time.sleep(PAUSE_S)
     return times
+
+
+def start_latencies_s(system: System) -> list[float]:
+    rows = system.sql("SELECT started_at - created_at AS waited FROM jobs WHERE kind = 'image_capture'")
+    return [row.waited / 1e6 for row in rows]
+
+
+def idle_costs(system: System) -> dict[str, float]:
+    """What everything that `up` started costs when nobody asks for anything."""
+    time.sleep(10)
+    tree = processes_of(int(json.loads(system.run("stillframe", "-o", "json", "status").stdout)["pid"]))
+    before = sum(cpu_seconds(pid) for pid in tree)
+    time.sleep(IDLE_S)
+    used = sum(cpu_seconds(pid) for pid in tree) - before
+    return {"cpu_percent": 100 * used / IDLE_S, "pss_mib": sum(pss_kib(pid) for pid in tree) / 1024}
+
+
+def processes_of(parent: int) -> list[int]:
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return [parent, *(pid for child in children for pid in processes_of(int(child)))]
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def pss_kib(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
 
 
 def capture_once(image: httpx.Client, project: str, server: str, name: str) -> tuple[float, str]:
