@@ -3,7 +3,7 @@
 Starts a system of its own, makes one stopped server per disk size, captures each again and again (the sizes taking
 turns), and prints p50 and p99 per size. Every image is deleted again, so that the catalogue stays small.
 
-Usage: python benchmarks/capture.py [--captures 50] [--sizes 1,10,100] [--json FILE]
+Usage: python -m benchmarks.capture [--captures 50] [--sizes 1,10,100] [--json FILE]
 """
 
 import argparse

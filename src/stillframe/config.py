@@ -43,7 +43,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     zvhd_writes_vhd: bool = False
     """Exports asked for as `zvhd` deliver VHD bytes instead of being refused."""
     unique_image_names: bool = False
-    extra_os_versions: tuple[str, ...] = ()
+    """Refuse to capture into a name that an image of the project has already (IMG.0009)."""
     unexportable_platforms: tuple[str, ...] = ()
     """Platforms (such as Windows) whose private images may not be exported."""
 

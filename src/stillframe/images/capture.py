@@ -8,7 +8,7 @@ import msgspec
 
 from stillframe.config import Settings
 from stillframe.db import Transaction
-from stillframe.errors import ImageJobLimitError, NotFoundError
+from stillframe.errors import ImageJobLimitError, ImageNameTakenError, NotFoundError
 from stillframe.identity.model import Caller
 from stillframe.images import consolidation, quota, rows
 from stillframe.images.model import Image, ImageStatus, OsInfo
@@ -45,12 +45,15 @@ async def capture_server(tx: Transaction, caller: Caller, settings: Settings, re
 
     The image's id is in the job's args from the start. Nothing remains when any check refuses.
 
-    Raises: what `servers.lock_for_capture` raises, then ImageQuotaExceededError, ImageJobLimitError.
+    Raises: what `servers.lock_for_capture` raises, then ImageQuotaExceededError, ImageNameTakenError,
+    ImageJobLimitError.
     Source: Open Telekom Cloud, IMS API reference, "Creating an Image Using an ECS".
     """
     project_id = caller.require_project()
     source = await servers.lock_for_capture(tx, project_id, request.server_id)
     await quota.require_room_for_image(tx, project_id, settings)
+    if settings.unique_image_names and await rows.is_name_taken(tx, project_id, request.name):
+        raise ImageNameTakenError
     await require_room_for_job(tx, project_id, settings)
     image = _captured_image(request, source, project_id, await _parent_image(tx, source))
     await rows.insert_image(tx, image)

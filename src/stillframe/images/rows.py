@@ -247,8 +247,11 @@ async def count_images_of_project(tx: Transaction, project_id: str) -> int:
     return int(await tx.scalar(query))
 
 
-async def is_layer_used_by_image(tx: Transaction, layer_id: str) -> bool:
-    return await tx.scalar(sa.select(images.c.id).where(images.c.layer_id == layer_id).limit(1)) is not None
+async def is_name_taken(tx: Transaction, project_id: str, name: str) -> bool:
+    query = sa.select(images.c.id).where(
+        images.c.audience == project_id, images.c.name == name, images.c.deleted_at.is_(None)
+    )
+    return await tx.scalar(query.limit(1)) is not None
 
 
 async def _delete_tags_and_properties(tx: Transaction, image_id: str) -> None:

@@ -17,6 +17,7 @@ comes again, and one whose workflow is over without having ended it is undone an
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Collection, Coroutine
 from datetime import timedelta
 from typing import Any
@@ -43,6 +44,7 @@ log = structlog.get_logger("stillframe.jobs")
 SWEEP_S = 2.0
 OUTAGE_PAUSE_S = 1.0
 """Between two tries of a step while the database is away."""
+RESUME_AFTER_S = 30.0
 _UNDO = "undo"
 _FORGET_INTERVAL_S = 3600.0
 _FORGET_AFTER = timedelta(hours=1)
@@ -63,8 +65,10 @@ class JobEngine:
         self._resources = resources
         self._book = book
         self._wake = asyncio.Event()
-        self._running: dict[str, Job] = {}
-        """Jobs that a workflow of this process works on, or is about to."""
+        self._running: dict[str, Recipe] = {}
+        """Jobs that a workflow of this process works on, or is about to, by id."""
+        self._left_to_dbos: dict[str, float] = {}
+        """Jobs that DBOS has on record as begun, but that nobody works on; and since when."""
         self._step_tasks: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -118,7 +122,7 @@ class JobEngine:
             return [job for lane in claimable for job in await rows.claim_jobs(tx, lane, free[lane], utcnow())]
 
     async def _start(self, job: Job) -> None:
-        self._running[job.id] = job
+        self._running[job.id] = self._book.find(job.kind)
         try:
             with SetWorkflowID(job.id):
                 await DBOS.start_workflow_async(_run_job, job.id, job.kind)
@@ -156,22 +160,31 @@ class JobEngine:
             # Cancelled in the queue, or claimed by a worker which died before DBOS knew of it.
             await self._start(job)
         elif status.status in {"ENQUEUED", "PENDING"}:
-            # Left by the last worker; DBOS goes on with it within a second or two of its launch.
-            self._running[job.id] = job
+            await self._leave_to_dbos(job.id)
         else:
             await self._give_up(job)
+
+    async def _leave_to_dbos(self, job_id: str) -> None:
+        """Within a second or two of its launch DBOS goes on with what the last worker left.
+
+        If it does not, the workflow is one of our own that could not write down how it ended: its disk was full.
+        """
+        now = time.monotonic()
+        if now - self._left_to_dbos.setdefault(job_id, now) > RESUME_AFTER_S:
+            self._left_to_dbos[job_id] = now
+            await DBOS.resume_workflow_async(job_id)
 
     async def _give_up(self, job: Job) -> None:
         """For a job whose workflow is over without having ended it: it broke, or took too many workers with it."""
         log.error("jobs.workflow_lost", job=job.id, kind=job.kind)
         async with self._resources.database.writing() as tx:
             await rows.cancel_running(tx, job.id, StillframeError.code, StillframeError.default_message)
-        self._running[job.id] = job
-        self._in_background(self._undo_lost(job))
+        recipe = self._running[job.id] = self._book.find(job.kind)
+        self._in_background(self._undo_lost(job, recipe))
 
-    async def _undo_lost(self, job: Job) -> None:
+    async def _undo_lost(self, job: Job, recipe: Recipe) -> None:
         now = await self._read(job.id)
-        undo = self._undo_step(self._book.find(job.kind), _failure(_why_cancelled(now or job)))
+        undo = self._undo_step(recipe, _failure(_why_cancelled(now or job)))
         try:
             await self._attempt(job.id, undo)
         finally:
@@ -199,7 +212,8 @@ class JobEngine:
     # The workflow's parts, called by _run_job below.
 
     async def carry_out(self, job_id: str, kind: str) -> None:
-        recipe = self._book.find(kind)
+        recipe = self._running[job_id] = self._book.find(kind)
+        self._left_to_dbos.pop(job_id, None)
         self._keep(asyncio.current_task())
         try:
             for step in recipe.steps:

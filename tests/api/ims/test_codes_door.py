@@ -211,11 +211,12 @@ def test_a_cancelled_export_leaves_no_object(system: System, captured_image: str
     assert list((system.data_dir / "staging").iterdir()) == []
 
 
-def test_platforms_the_operator_names_are_not_exported_and_the_flow_is_controlled() -> None:
-    with running_system(unexportable_platforms=["Other"], image_jobs_limit=1) as strict:
+def test_what_a_strict_operator_forbids_is_told_by_its_code() -> None:
+    with running_system(unexportable_platforms=["Other"], image_jobs_limit=1, unique_image_names=True) as strict:
         strict.s3().create_bucket(Bucket="door")
         server = strict.stopped_server("only")
         image_id = strict.capture(server, "of-platform-other")
+        assert refusal(create(strict, name="of-platform-other", instance_id=server)) == "IMG.0009"
         assert refusal(export(strict, image_id)) == "IMG.0079"
         second = strict.stopped_server("second")
         worker = strict.pause_worker()
