@@ -98,7 +98,8 @@ class Workshop:
         """Afterwards the event loop has threads of its own again; DBOS took the ones it had lent with it."""
         if self._loop and self.engine:
             self._loop.cancel()
-            await asyncio.wait([self._loop])
+            _, still_running = await asyncio.wait([self._loop], timeout=10)
+            assert not still_running
             self.engine.shut_down()
             asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
         self.engine = self._loop = None
@@ -174,6 +175,19 @@ class Workshop:
                 yield
             finally:
                 own.execute(f'ALTER DATABASE "{url.database}" ALLOW_CONNECTIONS true')
+
+    async def in_checkpoints(self, *statements: str) -> int:
+        """Runs SQL where DBOS keeps its records, and says how many rows the last one has changed."""
+        changed = 0
+        if self.database.is_sqlite:
+            with closing(sqlite3.connect(self.settings.data_dir / "workflows.db")) as records, records:
+                for statement in statements:
+                    changed = records.execute(statement.format(schema="")).rowcount
+        else:
+            async with self.database.engine.begin() as records:
+                for statement in statements:
+                    changed = (await records.exec_driver_sql(statement.format(schema="dbos."))).rowcount
+        return changed
 
     @property
     def kind(self) -> str:

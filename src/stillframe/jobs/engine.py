@@ -99,8 +99,10 @@ class JobEngine:
                     await self._serve_once()
                 except sa.exc.SQLAlchemyError as error:
                     log.warning("jobs.database_unavailable", error=str(error))
+                # Not wait_for: in Python 3.11 it loses a cancellation that comes together with the event.
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), SWEEP_S)
+                    async with asyncio.timeout(SWEEP_S):
+                        await self._wake.wait()
         finally:
             forgetting.cancel()
 
