@@ -5,6 +5,7 @@ run on SQLite and on PostgreSQL. `database` is an empty schema of its own on eac
 """
 
 import random
+import secrets
 import shutil
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from stillframe.config import PORTS
 from stillframe.db import Database, metadata, open_database
@@ -40,9 +42,23 @@ def postgres_url() -> Iterator[str]:
 @pytest.fixture(scope="session", params=BACKENDS)
 def system(request: pytest.FixtureRequest) -> Iterator[System]:
     """A running Stillframe with nothing in it but what the first start makes."""
-    url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else ""
-    with running_system(database_url=url) as started:
+    with running_system(database_url=database_url_for(request)) as started:
         yield started
+
+
+def database_url_for(request: pytest.FixtureRequest) -> str:
+    """Of the backend a fixture is parametrized with: a database of its own on PostgreSQL, "" for SQLite."""
+    return new_database(request.getfixturevalue("postgres_url")) if request.param == "postgresql" else ""
+
+
+def new_database(server_url: str) -> str:
+    """An empty database of a private PostgreSQL server."""
+    name = f"sf_{secrets.token_hex(6)}"
+    engine = sa.create_engine(server_url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return sa.make_url(server_url).set(database=name).render_as_string(hide_password=False)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import BACKENDS, running_system
+from tests.conftest import BACKENDS, database_url_for, running_system
 from tests.system import System
 
 KILLER = Path(__file__).parent / "killer"
@@ -86,7 +86,7 @@ class Killable:
 
 @pytest.fixture(scope="module", params=BACKENDS)
 def killable(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killable]:
-    url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else ""
+    url = database_url_for(request)
     plan = tmp_path_factory.mktemp("plan") / "plan.json"
     extra = {"PYTHONPATH": str(KILLER), "STILLFRAME_TEST_KILL_PLAN": str(plan)}
     with running_system(database_url=url, environment=extra) as system:
