@@ -6,7 +6,7 @@ from typing import Any
 from stillframe.db import Transaction
 from stillframe.errors import ConflictError, NotFoundError, StillframeError
 from stillframe.jobs import rows
-from stillframe.jobs.model import Job, JobState, NewJob, Service
+from stillframe.jobs.model import LIVE, Job, JobState, NewJob, Service
 from stillframe.kit.clock import utcnow
 from stillframe.kit.ids import new_hex_id
 
@@ -95,3 +95,9 @@ async def has_live_job(tx: Transaction, subject_id: str, *kinds: str) -> bool:
     """Whether a job of one of the kinds (any kind when none is named) is not finished for the subject."""
     live = await rows.live_kinds_of_subject(tx, subject_id)
     return any(not kinds or kind in kinds for kind in live)
+
+
+async def is_live(tx: Transaction, job_id: str) -> bool:
+    """Whether it has not ended; one that was forgotten since has."""
+    job = await rows.get_job(tx, job_id)
+    return job is not None and job.state in LIVE

@@ -1,13 +1,16 @@
 """The files of layers: making overlays, moving them onto a flattened parent, and removing what nobody needs."""
 
 import asyncio
+import fcntl
 import os
+import struct
 from pathlib import Path
 
+import sqlalchemy as sa
 import structlog
 
 from stillframe.blobs.layout import DataLayout, DiskFormat
-from stillframe.errors import ToolFailedError
+from stillframe.errors import ConflictError, StillframeError, ToolFailedError, UnavailableError
 from stillframe.jobs.resources import Resources
 from stillframe.kit.clock import utcnow
 from stillframe.layers import rows, service
@@ -16,17 +19,28 @@ from stillframe.qemu import img
 
 log = structlog.get_logger("stillframe.layers")
 
+_FLOCK = "hhqqi4x"
+"""struct flock of 64-bit Linux: type, whence, start, length, pid."""
+_QEMU_LOCKS = (100, 200)
+"""First byte and number of bytes on which QEMU locks its image files."""
+
 
 async def create_overlay(resources: Resources, layer_id: str) -> None:
-    """Makes the file of a planned overlay, durably. Safe to repeat while the layer is `creating`: it starts anew."""
+    """Makes the file of a planned overlay, durably. Safe to repeat while the layer is `creating`: it starts anew.
+
+    Raises: UnavailableError when the host's disk is full.
+    """
     async with resources.database.reading() as tx:
         layer, *below = await rows.get_chain(tx, layer_id)
     if layer.state is not LayerState.CREATING:
         return
     path = layer_path(resources.layout, layer)
-    path.unlink(missing_ok=True)
     backing = tuple(service.link(resources.layout, one) for one in below)
-    await img.create_overlay(path, backing, layer.virtual_size_bytes)
+    try:
+        await asyncio.to_thread(path.unlink, missing_ok=True)
+        await img.create_overlay(path, backing, layer.virtual_size_bytes)
+    except OSError as error:
+        raise UnavailableError("The disk of the image service cannot be written.", cause=error) from error
 
 
 async def sync(path: Path) -> None:
@@ -67,37 +81,75 @@ async def _doom_abandoned(resources: Resources) -> None:
         abandoned = await rows.list_abandoned(tx, utcnow() - ABANDONED_AFTER)
     for layer in abandoned:
         async with resources.database.writing() as tx:
-            await service.release(tx, layer.id)
+            await service.release_abandoned(tx, layer.id)
 
 
 async def _move_children(resources: Resources) -> None:
     async with resources.database.reading() as tx:
-        to_move = await rows.list_children_to_move(tx)
-    for child, target_id in to_move:
-        async with resources.database.reading() as tx:
-            target = await service.get_layer(tx, target_id)
+        to_move = [
+            (child, await service.get_layer(tx, target)) for child, target in await rows.list_children_to_move(tx)
+        ]
+    for child, target in to_move:
         try:
-            await img.rebase_metadata(service.link(resources.layout, child), service.link(resources.layout, target))
-        except ToolFailedError as error:
-            # QEMU holds a lock on the file while its machine runs; the next sweep after it has stopped gets through.
-            log.debug("layers.move_postponed", layer=child.id, cause=str(error.cause))
+            moved = await _move(resources, child, target)
+        except (OSError, ToolFailedError) as error:
+            log.warning("layers.not_moved", layer=child.id, error=str(error), cause=str(getattr(error, "cause", "")))
             continue
-        async with resources.database.writing() as tx:
-            await rows.set_parent(tx, child.id, old_parent_id=child.parent_id or "", new_parent_id=target_id)
-            await service.release(tx, child.parent_id)
+        if moved:
+            async with resources.database.writing() as tx:
+                await rows.set_parent(tx, child.id, old_parent_id=child.parent_id or "", new_parent_id=target.id)
+                await service.release(tx, child.parent_id)
+
+
+async def _move(resources: Resources, child: Layer, target: Layer) -> bool:
+    """False while a machine or a tool has the disk open; a sweep after that gets through."""
+    if await asyncio.to_thread(_is_open, layer_path(resources.layout, child)):
+        return False
+    await img.rebase_metadata(service.link(resources.layout, child), service.link(resources.layout, target))
+    return True
+
+
+def _is_open(path: Path) -> bool:
+    """Whether a machine or a tool has the disk open, by the locks that QEMU keeps on bytes of its files.
+
+    Asking the kernel is for nothing, while letting qemu-img run into the lock costs a process each time, for as long as
+    the machine runs. Source: qemu/qemu block/file-posix.c, RAW_LOCK_PERM_BASE.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        question = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, *_QEMU_LOCKS, 0)
+        answer = struct.unpack(_FLOCK, fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, question))
+    finally:
+        os.close(descriptor)
+    return bool(answer[0] != fcntl.F_UNLCK)
 
 
 async def _remove_doomed(resources: Resources) -> None:
-    while True:
-        async with resources.database.reading() as tx:
-            doomed = await rows.list_doomed(tx)
-        if not doomed:
-            return
+    """One that cannot be removed holds up no other; a parent falls to the next round."""
+    stuck: set[str] = set()
+    while doomed := await _list_doomed(resources, stuck):
         for layer in doomed:
-            path = layer_path(resources.layout, layer)
-            await asyncio.to_thread(path.unlink, missing_ok=True)
-            async with resources.database.writing() as tx:
-                await rows.delete_layer(tx, layer.id)
-                await service.release(tx, layer.parent_id)
-                await service.release(tx, layer.superseded_by)
-            log.info("layers.removed", layer=layer.id)
+            try:
+                await _remove(resources, layer)
+            except (OSError, StillframeError, sa.exc.IntegrityError) as error:
+                log.exception("layers.not_removed", layer=layer.id, error=str(error))
+                stuck.add(layer.id)
+
+
+async def _list_doomed(resources: Resources, stuck: set[str]) -> list[Layer]:
+    async with resources.database.reading() as tx:
+        return await rows.list_doomed(tx, but=stuck)
+
+
+async def _remove(resources: Resources, layer: Layer) -> None:
+    """The file goes before its row, so that no file is ever without one."""
+    async with resources.database.reading() as tx:
+        if await rows.is_referenced(tx, layer.id):
+            raise ConflictError("A layer that is doomed is referred to: a mistake of ours, and no reason to lose data.")
+    path = layer_path(resources.layout, layer)
+    await asyncio.to_thread(path.unlink, missing_ok=True)
+    async with resources.database.writing() as tx:
+        await rows.delete_layer(tx, layer.id)
+        await service.release(tx, layer.parent_id)
+        await service.release(tx, layer.superseded_by)
+    log.info("layers.removed", layer=layer.id)

@@ -23,7 +23,7 @@ class LayerState(enum.StrEnum):
 
 
 ABANDONED_AFTER = timedelta(minutes=5)
-"""A layer still `creating` that nobody has touched for so long has lost its maker."""
+"""A layer still `creating` that nobody has touched for so long has lost its maker, unless that is a job that lives."""
 
 
 class Layer(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,5 +40,5 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True):
     md5: str | None
     sha512: str | None
     job_id: str | None
-    """The job that makes it; such a layer is the job's to clean up, not the sweeper's."""
+    """The job that makes it; as long as it lives the layer is its to clean up, not the sweeper's."""
     touched_at: datetime

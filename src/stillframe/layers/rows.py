@@ -4,6 +4,7 @@ Whether a layer is in use is asked of the schema itself: every foreign key that 
 adds such a key needs no change here, and cannot forget one.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -71,36 +72,43 @@ async def delete_layer(tx: Transaction, layer_id: str) -> None:
 
 
 async def is_referenced(tx: Transaction, layer_id: str) -> bool:
-    references = [
-        sa.exists().where(key.parent == layer_id)
-        for table in metadata.tables.values()
-        for key in table.foreign_keys
-        if key.column is layers.c.id
-    ]
-    return bool(await tx.scalar(sa.select(sa.or_(*references))))
+    return bool(await tx.scalar(sa.select(_has_references(sa.literal(layer_id)))))
 
 
-async def list_doomed(tx: Transaction, limit: int = 100) -> list[Layer]:
-    query = sa.select(layers).where(layers.c.state == LayerState.DOOMED).order_by(layers.c.touched_at).limit(limit)
-    return [_layer(row) for row in await tx.all(query)]
+def _has_references(layer_id: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    aliases = [(table, table.alias()) for table in metadata.tables.values()]
+    return sa.or_(
+        *(
+            sa.exists().where(referring.c[key.parent.name] == layer_id)
+            for table, referring in aliases
+            for key in table.foreign_keys
+            if key.column is layers.c.id
+        )
+    )
+
+
+async def list_doomed(tx: Transaction, *, but: Collection[str] = (), limit: int = 100) -> list[Layer]:
+    doomed = sa.select(layers).where(layers.c.state == LayerState.DOOMED, layers.c.id.not_in(but))
+    return [_layer(row) for row in await tx.all(doomed.order_by(layers.c.touched_at).limit(limit))]
 
 
 async def list_abandoned(tx: Transaction, untouched_since: datetime) -> list[Layer]:
+    """Layers in the making that nobody has touched since then and nobody refers to."""
     query = sa.select(layers).where(
-        layers.c.state == LayerState.CREATING, layers.c.touched_at < untouched_since, layers.c.job_id.is_(None)
+        layers.c.state == LayerState.CREATING,
+        layers.c.touched_at < untouched_since,
+        sa.not_(_has_references(layers.c.id)),
     )
     return [_layer(row) for row in await tx.all(query)]
 
 
-async def list_children(tx: Transaction, parent_id: str) -> list[Layer]:
-    return [_layer(row) for row in await tx.all(sa.select(layers).where(layers.c.parent_id == parent_id))]
-
-
 async def list_children_to_move(tx: Transaction) -> list[tuple[Layer, str]]:
-    """Layers that lie on a superseded one, with the id of the layer they should lie on."""
+    """Layers with a file that lie on a superseded one, with the id of the layer they should lie on."""
     old = layers.alias("old")
-    query = sa.select(layers, old.c.superseded_by.label("target")).join(
-        old, sa.and_(layers.c.parent_id == old.c.id, old.c.superseded_by.is_not(None))
+    query = (
+        sa.select(layers, old.c.superseded_by.label("target"))
+        .join(old, sa.and_(layers.c.parent_id == old.c.id, old.c.superseded_by.is_not(None)))
+        .where(layers.c.state.in_([LayerState.WRITABLE, LayerState.SEALED]))
     )
     return [(_layer_without(row, "target"), row.target) for row in await tx.all(query)]
 

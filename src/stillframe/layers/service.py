@@ -3,9 +3,10 @@
 from stillframe.blobs.layout import DataLayout, DiskFormat
 from stillframe.db import Transaction
 from stillframe.errors import ConflictError, NotFoundError
+from stillframe.jobs import service as jobs
 from stillframe.kit.clock import utcnow
 from stillframe.layers import rows
-from stillframe.layers.model import Layer, LayerState
+from stillframe.layers.model import ABANDONED_AFTER, Layer, LayerState
 from stillframe.qemu.model import Chain, ChainLink, DiskDriver
 
 
@@ -41,14 +42,21 @@ async def plan_overlay(
 async def plan_blob(
     tx: Transaction, layer_id: str, disk_format: str, *, virtual_size_bytes: int = 0, job_id: str | None = None
 ) -> None:
-    """Notes a new layer that stands alone, before its file is written. Safe to repeat with the same id."""
+    """Notes a new layer that stands alone, before its file is written. Safe to repeat with the same id.
+
+    Raises: ConflictError when a layer of that id is being removed.
+    """
     await _plan(tx, layer_id, disk_format, None, virtual_size_bytes, job_id)
 
 
 async def _plan(
     tx: Transaction, layer_id: str, disk_format: str, parent_id: str | None, size_bytes: int, job_id: str | None
 ) -> None:
-    if await rows.get_layer(tx, layer_id) is not None:
+    planned = await rows.get_layer(tx, layer_id, lock=True)
+    if planned is not None:
+        if planned.state is LayerState.DOOMED:
+            raise _gone(layer_id)
+        await touch(tx, layer_id)
         return
     await rows.insert_layer(
         tx,
@@ -68,14 +76,23 @@ async def _plan(
     )
 
 
+def _gone(layer_id: str) -> ConflictError:
+    return ConflictError("The disk is not available any more.", cause=f"layer {layer_id}")
+
+
 async def touch(tx: Transaction, layer_id: str) -> None:
     """Says that the maker of a layer is alive; needed at least every few minutes while it writes outside of a job."""
     await rows.update_layer(tx, layer_id, LayerState.CREATING, touched_at=utcnow())
 
 
 async def activate(tx: Transaction, layer_id: str) -> None:
-    """The file is complete; from now on it is somebody's writable disk. Safe to repeat."""
-    await rows.update_layer(tx, layer_id, LayerState.CREATING, state=LayerState.WRITABLE, touched_at=utcnow())
+    """The file is complete; from now on it is somebody's writable disk. Safe to repeat.
+
+    Raises: ConflictError when the layer is not there any more, or sealed.
+    """
+    fit = (LayerState.CREATING, LayerState.WRITABLE)
+    if not await rows.update_layer(tx, layer_id, *fit, state=LayerState.WRITABLE, touched_at=utcnow()):
+        raise _gone(layer_id)
 
 
 async def seal(
@@ -87,28 +104,34 @@ async def seal(
     md5: str | None = None,
     sha512: str | None = None,
 ) -> None:
-    """From now on the layer never changes. Safe to repeat; what is given is noted, what is None stays."""
+    """From now on the layer never changes. Safe to repeat; what is given is noted, what is None stays.
+
+    Raises: ConflictError when the layer is not there any more: whoever was about to refer to it must not.
+    """
     given = {
         "stored_bytes": stored_bytes,
         "virtual_size_bytes": virtual_size_bytes,
         "md5": md5,
         "sha512": sha512,
     }
-    await rows.update_layer(
-        tx,
-        layer_id,
-        LayerState.CREATING,
-        LayerState.WRITABLE,
-        LayerState.SEALED,
-        state=LayerState.SEALED,
-        touched_at=utcnow(),
-        **{name: value for name, value in given.items() if value is not None},
-    )
+    noted = {name: value for name, value in given.items() if value is not None}
+    fit = (LayerState.CREATING, LayerState.WRITABLE, LayerState.SEALED)
+    if not await rows.update_layer(tx, layer_id, *fit, state=LayerState.SEALED, touched_at=utcnow(), **noted):
+        raise _gone(layer_id)
 
 
 async def supersede(tx: Transaction, layer_id: str, by_layer_id: str) -> None:
     """Says that `by_layer_id` holds the same content alone; what lies above moves over when it is not in use."""
     await rows.update_layer(tx, layer_id, LayerState.SEALED, superseded_by=by_layer_id)
+
+
+async def release_abandoned(tx: Transaction, layer_id: str) -> None:
+    """Dooms a layer in the making whose maker is gone: its job has ended, or it has been silent for minutes."""
+    layer = await rows.get_layer(tx, layer_id, lock=True)
+    if layer is None or layer.state is not LayerState.CREATING or layer.touched_at > utcnow() - ABANDONED_AFTER:
+        return
+    if layer.job_id is None or not await jobs.is_live(tx, layer.job_id):
+        await release(tx, layer.id)
 
 
 async def release(tx: Transaction, layer_id: str | None) -> None:
