@@ -77,6 +77,8 @@ def start_latencies_s(system: System) -> list[float]:
 
 def idle_costs(system: System) -> dict[str, float]:
     """What everything that `up` started costs when nobody asks for anything."""
+    while system.sql("SELECT id FROM jobs WHERE state IN ('queued', 'running', 'cancelling')"):
+        time.sleep(1)
     time.sleep(10)
     tree = processes_of(int(json.loads(system.run("stillframe", "-o", "json", "status").stdout)["pid"]))
     before = sum(cpu_seconds(pid) for pid in tree)
