@@ -98,7 +98,11 @@ def cpu_seconds(pid: int) -> float:
 
 
 def pss_kib(pid: int) -> int:
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    """0 for a process that has ended and only waits to be noticed, such as a stopped server's."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except ProcessLookupError:
+        return 0
     return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
 
 
