@@ -8,16 +8,26 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from stillframe.db.engine import prepare_sqlite
+from stillframe.errors import ConflictError
+
 HERE = Path(__file__).parent
 
 
 def newest_revision() -> str:
+    return max(_revisions())
+
+
+def _revisions() -> set[str]:
     """The files are named by their order: 0001_..., 0002_..."""
-    return max(path.name for path in (HERE / "versions").glob("[0-9]*.py")).split("_", 1)[0]
+    return {path.name.split("_", 1)[0] for path in (HERE / "versions").glob("[0-9]*.py")}
 
 
 async def migrate(url: str) -> None:
-    """Brings the schema up to date. Safe to repeat, and for two processes at once: one of them waits."""
+    """Brings the schema up to date, or leaves it as it is. Safe to repeat, and for two processes: one of them waits.
+
+    Raises: ConflictError for a database of a newer version.
+    """
     await asyncio.to_thread(_migrate, url.replace("+aiosqlite", ""))
 
 
@@ -44,8 +54,13 @@ def _is_current(engine: sa.Engine) -> bool:
 
 def _migrate(url: str) -> None:
     engine = sa.create_engine(url)
+    if engine.dialect.name == "sqlite":
+        sa.event.listen(engine, "connect", prepare_sqlite)
     try:
-        if _current_revision(engine) != newest_revision():
+        current = _current_revision(engine)
+        if current is not None and current not in _revisions():
+            raise ConflictError(f"The database was made by a newer version of Stillframe (its schema is {current}).")
+        if current != newest_revision():
             _upgrade(engine)
     finally:
         engine.dispose()
@@ -66,7 +81,8 @@ def _upgrade(engine: sa.Engine) -> None:
     config = Config()
     config.set_main_option("script_location", str(HERE))
     with engine.begin() as connection:
-        if engine.dialect.name == "postgresql":
-            connection.execute(sa.text("SELECT pg_advisory_xact_lock(7239041)"))
+        # One transaction around all of it: who dies in the middle leaves nothing.
+        lock = "BEGIN IMMEDIATE" if engine.dialect.name == "sqlite" else "SELECT pg_advisory_xact_lock(7239041)"
+        connection.exec_driver_sql(lock)
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

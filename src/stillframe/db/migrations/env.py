@@ -10,6 +10,7 @@ context.configure(
     render_as_batch=True,
     user_module_prefix="stillframe.db.schema.",
     compare_type=True,
+    transactional_ddl=True,  # Alembic thinks that SQLite cannot
 )
 with context.begin_transaction():
     context.run_migrations()
