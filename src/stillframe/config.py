@@ -46,6 +46,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Refuse to capture into a name that an image of the project has already (IMG.0009)."""
     unexportable_platforms: tuple[str, ...] = ()
     """Platforms (such as Windows) whose private images may not be exported."""
+    extra_os_versions: tuple[str, ...] = ()
+    """More values of `os_version`, named as the known ones are: `Ubuntu 25.04 server 64bit`."""
 
     image_quota: int = 50
     image_jobs_limit: int = 40
