@@ -52,6 +52,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     image_quota: int = 50
     image_jobs_limit: int = 40
     """Unfinished image jobs per project before IMG.0060."""
+    image_copies_limit: int = 5
+    """Unfinished copies of images among them."""
     server_quota: int = 100
     cores_quota: int = 200
     ram_quota_mib: int = 512 * 1024
@@ -59,6 +61,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     volume_quota_gib: int = 32768
     upload_limit_bytes: int = 1024**4
     export_limit_bytes: int = 128 * 1024**3
+    copy_limit_bytes: int = 128 * 1024**3
+    """Virtual size of the largest image that can be copied."""
 
     host_memory_reserve_mib: int = 1024
     """Memory of the host that servers may not take."""

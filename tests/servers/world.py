@@ -30,14 +30,15 @@ from stillframe.jobs.resources import Resources
 from stillframe.kit.ids import new_uuid
 from stillframe.kit.units import GIB
 from stillframe.layers import service as layers
-from stillframe.servers import creation, hosts, workflows
+from stillframe.ops.worker import recipe_book
+from stillframe.servers import creation, hosts
 from stillframe.servers import rows as server_rows
 from stillframe.servers.model import NewServer, Server
 from tests.images.helpers import OURS, THEIRS, add_projects, caller
 
 __all__ = ["OURS", "THEIRS", "World", "caller", "open_world", "private_database"]
 
-RECIPES = {recipe.kind: recipe for recipe in workflows.RECIPES}
+RECIPES = {recipe.kind: recipe for recipe in recipe_book()}
 HOST_MEMORY_MIB = 64 * 1024
 
 

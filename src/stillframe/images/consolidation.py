@@ -2,6 +2,9 @@
 
 The image is bootable all the while. When the file and its digests are complete, the image is pointed at it in one
 transaction; layers above the old one move over when their disk is not in use, and the old one goes with its last user.
+
+A copy made of an image before that is consolidated by a job of its own, which finds the work done: only one job of this
+kind runs at a time, and the old layer says which file took its place.
 """
 
 from stillframe.blobs.digests import file_digests
@@ -18,6 +21,7 @@ from stillframe.kit.clock import utcnow
 from stillframe.kit.ids import derived_uuid, new_hex_id
 from stillframe.layers import files
 from stillframe.layers import service as layers
+from stillframe.layers.model import Layer
 from stillframe.qemu import img
 
 KIND = "image_consolidate"
@@ -39,10 +43,18 @@ async def submit(tx: Transaction, image_id: str, layer_id: str, settings: Settin
     )
 
 
+async def _done_before(tx: Transaction, job: Job) -> Layer | None:
+    """The file another job has made of the same layer."""
+    source = await layers.get_layer(tx, job.args["layer_id"])
+    return await layers.get_layer(tx, source.superseded_by) if source.superseded_by else None
+
+
 async def _flatten(resources: Resources, job: Job) -> None:
     """Writes the standalone file; a repeated run starts it anew."""
     args = job.args
     async with resources.database.writing() as tx:
+        if await _done_before(tx, job):
+            return
         source = await layers.get_layer(tx, args["layer_id"])
         await layers.plan_blob(
             tx, args["blob_id"], "qcow2", virtual_size_bytes=source.virtual_size_bytes, job_id=job.id
@@ -57,6 +69,8 @@ async def _flatten(resources: Resources, job: Job) -> None:
 
 async def _digest(resources: Resources, job: Job) -> None:
     async with resources.database.reading() as tx:
+        if await _done_before(tx, job):
+            return
         blob = await layers.get_layer(tx, job.args["blob_id"])
     path = files.layer_path(resources.layout, blob)
     await files.sync(path)
@@ -70,7 +84,7 @@ async def _swap(resources: Resources, job: Job) -> None:
     """Points the image at its own file; an image deleted meanwhile needs it no more."""
     args = job.args
     async with resources.database.writing() as tx:
-        blob = await layers.get_layer(tx, args["blob_id"])
+        blob = await _done_before(tx, job) or await layers.get_layer(tx, args["blob_id"])
         swapped = await rows.update_image_columns(
             tx,
             args["image_id"],

@@ -122,6 +122,15 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     deleted_at: datetime | None = None
 
     @property
+    def is_whole(self) -> bool:
+        """Made of all disks of a server."""
+        return self.properties.get("__whole_image") == "true"
+
+    @property
+    def is_encrypted(self) -> bool:
+        return bool(self.properties.get("__system__cmkid"))
+
+    @property
     def is_lazy(self) -> bool:
         """Captured, but not consolidated yet: bootable at once, its stored bytes and digests still to come."""
         return self.status is ImageStatus.ACTIVE and self.os_hash_value is None

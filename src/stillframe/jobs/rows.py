@@ -108,10 +108,12 @@ async def _cancel(tx: Transaction, which: sa.ColumnElement[bool], code: str, mes
     await tx.execute(running.values(state=JobState.CANCELLING, error_code=code, error_message=message))
 
 
-async def count_live_jobs(tx: Transaction, project_id: str, service: Service) -> int:
+async def count_live_jobs(tx: Transaction, project_id: str, service: Service, kind: str | None = None) -> int:
     query = sa.select(sa.func.count()).where(
         jobs.c.project_id == project_id, jobs.c.service == service, jobs.c.state.in_(LIVE)
     )
+    if kind is not None:
+        query = query.where(jobs.c.kind == kind)
     return int(await tx.scalar(query))
 
 

@@ -83,8 +83,17 @@ async def report_progress(tx: Transaction, job_id: str, phase: str, done: int = 
     await rows.update_live_job(tx, job_id, phase=phase, bytes_done=done, bytes_total=total)
 
 
+async def report_result(tx: Transaction, job_id: str, result: dict[str, Any]) -> None:
+    """What is known so far; it stays readable when the job fails."""
+    await rows.update_live_job(tx, job_id, result=result)
+
+
 async def count_live_jobs(tx: Transaction, project_id: str, service: Service) -> int:
     return await rows.count_live_jobs(tx, project_id, service)
+
+
+async def count_live_jobs_of_kind(tx: Transaction, project_id: str, service: Service, kind: str) -> int:
+    return await rows.count_live_jobs(tx, project_id, service, kind)
 
 
 async def forget_jobs_finished_before(tx: Transaction, moment: datetime) -> int:

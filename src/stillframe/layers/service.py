@@ -120,6 +120,12 @@ async def seal(
         raise _gone(layer_id)
 
 
+async def lock_sealed(tx: Transaction, layer_id: str) -> bool:
+    """Whether the layer is there to be referred to; if so it stays until the transaction ends."""
+    layer = await rows.get_layer(tx, layer_id, lock=True)
+    return layer is not None and layer.state is LayerState.SEALED
+
+
 async def supersede(tx: Transaction, layer_id: str, by_layer_id: str) -> None:
     """Says that `by_layer_id` holds the same content alone; what lies above moves over when it is not in use."""
     await rows.update_layer(tx, layer_id, LayerState.SEALED, superseded_by=by_layer_id)

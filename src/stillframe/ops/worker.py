@@ -15,7 +15,7 @@ from stillframe.db import open_database
 from stillframe.db.migrations import wait_until_current
 from stillframe.errors import StillframeError
 from stillframe.identity.tokens import TokenKeys
-from stillframe.images import capture, consolidation
+from stillframe.images import capture, consolidation, copying, member_batches
 from stillframe.images.upload import take_back_dead_uploads
 from stillframe.jobs import service as jobs
 from stillframe.jobs.engine import JobEngine
@@ -41,7 +41,14 @@ RETENTION_INTERVAL_S = 3600.0
 
 def recipe_book() -> RecipeBook:
     """Every kind of job there is."""
-    return RecipeBook(capture.RECIPE, consolidation.RECIPE, transfer_workflows.RECIPE, *server_workflows.RECIPES)
+    return RecipeBook(
+        capture.RECIPE,
+        consolidation.RECIPE,
+        copying.RECIPE,
+        transfer_workflows.RECIPE,
+        *member_batches.RECIPES,
+        *server_workflows.RECIPES,
+    )
 
 
 def run(settings: Settings) -> None:

@@ -1,7 +1,13 @@
-"""Servers that many tests of this door look at, made once."""
+"""Servers that many tests of this door look at, made once; and the door by itself, on rows without machines."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
+from stillframe.db import Database
+from tests.api.ims.desk import Desk, open_desk
+from tests.servers.world import private_database
 from tests.system import System
 
 
@@ -13,3 +19,16 @@ def stopped_server(system: System) -> str:
 @pytest.fixture(scope="session")
 def captured_image(system: System, stopped_server: str) -> str:
     return system.capture(stopped_server, "shared-image")
+
+
+@pytest.fixture
+async def desk(database: Database, tmp_path: Path) -> AsyncIterator[Desk]:
+    async with open_desk(database, tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def small_desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    """For what the database makes no difference to."""
+    async with private_database(tmp_path) as database, open_desk(database, tmp_path) as opened:
+        yield opened

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stillframe import errors as e
@@ -18,6 +18,8 @@ SEED = {
     "instance_id": SERVER,
     "tags": ["aaa.111", "bbb.333", "ccc.444"],
 }
+
+RELAXED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -148,6 +150,7 @@ def test_checks_come_in_the_documented_order() -> None:
     assert code_of(body) == ""
 
 
+@RELAXED
 @given(st.dictionaries(st.sampled_from([*SEED, "image_tags", "min_ram", "max_ram", "data_images"]), json_values))
 def test_no_body_makes_anything_but_a_documented_refusal(body: dict[str, object]) -> None:
     assert code_of(json.dumps(body).encode()) in {
@@ -156,6 +159,7 @@ def test_no_body_makes_anything_but_a_documented_refusal(body: dict[str, object]
     }
 
 
+@RELAXED
 @given(st.binary(max_size=200))
 def test_no_bytes_make_anything_but_a_documented_refusal(body: bytes) -> None:
     assert code_of(body).startswith("IMG.00")

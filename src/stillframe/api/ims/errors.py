@@ -11,7 +11,9 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
 from stillframe import errors as e
+from stillframe.api.ims.codes import TEXTS
 from stillframe.images import errors as ie
+from stillframe.images import refusals as r
 
 log = structlog.get_logger("stillframe.api.ims")
 
@@ -66,6 +68,38 @@ TABLE: dict[type[e.StillframeError], tuple[int, str]] = {
     e.IsoImageRefusedError: (400, "IMG.0167"),
     e.UrlHasSpaceError: (400, "IMG.0175"),
     e.FlavorFilterInvalidError: (400, "IMG.0192"),
+    r.ResourceTypeError: (400, "IMG.0021"),
+    r.ResourceIdInvalidError: (400, "IMG.0031"),
+    r.AttributeConflictError: (400, "IMG.0035"),
+    r.ProjectListEmptyError: (400, "IMG.0041"),
+    r.CopyTooLargeError: (400, "IMG.0059"),
+    r.CopyLimitError: (400, "IMG.0060"),
+    r.ImageNameBlankError: (400, "IMG.0062"),
+    r.ProjectIdInvalidError: (400, "IMG.0067"),
+    r.ShareWithOneselfError: (400, "IMG.0076"),
+    r.ImageListEmptyError: (400, "IMG.0086"),
+    r.MemberLimitError: (400, "IMG.0088"),
+    r.PublicImageSharingError: (400, "IMG.0089"),
+    r.KeyNotFoundError: (400, "IMG.0095"),
+    r.SameKeyError: (400, "IMG.0096"),
+    r.EncryptedImageSharingError: (400, "IMG.0098"),
+    r.OriginalKeyNotFoundError: (400, "IMG.0101"),
+    r.OperationNotSupportedError: (400, "IMG.0105"),
+    r.ForeignImageError: (400, "IMG.0106"),
+    r.ProjectUnknownError: (400, "IMG.0108"),
+    r.MembersNotAddedError: (400, "IMG.0112"),
+    r.MembersNotRemovedError: (400, "IMG.0113"),
+    r.NotSharedWithCallerError: (400, "IMG.0114"),
+    ie.MemberNotFoundError: (400, "IMG.0114"),
+    r.BareMetalKeyError: (400, "IMG.0118"),
+    r.ObjectMissingError: (400, "IMG.0121"),
+    r.WholeImageCopyError: (400, "IMG.0130"),
+    r.WholeImageSharingError: (400, "IMG.0135"),
+    r.FirmwareInvalidError: (400, "IMG.0141"),
+    r.ImageVanishedError: (400, "IMG.0144"),
+    r.ShareNotAcceptedError: (400, "IMG.0196"),
+    r.EncryptedShareCopyError: (400, "IMG.0197"),
+    r.ArchitectureInvalidError: (400, "IMG.0212"),
     e.ImageCaptureFailedError: (400, "IMG.0014"),
     e.JobCancelledError: (400, "IMG.0014"),
     e.ToolFailedError: (400, "IMG.0014"),
@@ -79,17 +113,29 @@ TABLE: dict[type[e.StillframeError], tuple[int, str]] = {
     e.StillframeError: (500, "IMG.0061"),
 }
 
-_CODES = {kind.code: code for kind, (_, code) in TABLE.items()}
+_KINDS = {kind.code: kind for kind in TABLE}
 _UNKNOWN = "IMG.0061"
 
 
 def job_error_code(code: str) -> str:
     """The IMG code of an error that a job recorded by our own stable code."""
-    return _CODES.get(code, _UNKNOWN)
+    return TABLE[_KINDS[code]][1] if code in _KINDS else _UNKNOWN
+
+
+def job_fail_reason(code: str, message: str) -> str:
+    kind = _KINDS.get(code, e.StillframeError)
+    return _text(kind, job_error_code(code), message)
 
 
 def status_and_code(error: e.StillframeError) -> tuple[int, str]:
     return next(TABLE[kind] for kind in type(error).__mro__ if kind in TABLE)
+
+
+def _text(kind: type[e.StillframeError], code: str, message: str) -> str:
+    """The documented text first; what we know beyond it (the field, the way out) after it."""
+    text = TEXTS[code]
+    says_no_more = message in (text, kind.default_message) or issubclass(kind, ie.ImageNotFoundError)
+    return text if says_no_more or message.startswith(text) else f"{text} {message}"
 
 
 def _envelope(status: int, code: str, message: str) -> Response[Mapping[str, Any]]:
@@ -100,7 +146,7 @@ def answer_error(_request: Request[Any, Any, Any], error: e.StillframeError) -> 
     status, code = status_and_code(error)
     if status >= 500:
         log.error("ims.failed", code=error.code, cause=str(error.cause), exc_info=error)
-    return _envelope(status, code, error.message)
+    return _envelope(status, code, error.message if status >= 500 else _text(type(error), code, error.message))
 
 
 def answer_http_error(_request: Request[Any, Any, Any], error: HTTPException) -> Response[Mapping[str, Any]]:

@@ -5,13 +5,20 @@ Source: Open Telekom Cloud, IMS API reference, "Querying an Asynchronous Job".
 
 from typing import Any
 
-from stillframe.api.ims.errors import job_error_code
-from stillframe.images import capture
+from stillframe.api.ims.errors import job_error_code, job_fail_reason
+from stillframe.images import capture, copying, member_batches
 from stillframe.jobs.model import Job, JobState
 from stillframe.kit.clock import iso_millis_z
 from stillframe.transfers.service import EXPORT_KIND
 
-JOB_TYPES = {capture.KIND: "imsCreateImageByInstance", EXPORT_KIND: "imsNativeExportImageJob"}
+JOB_TYPES = {
+    capture.KIND: "imsCreateImageByInstance",
+    copying.KIND: "imsCopyImageInRegionJob",
+    EXPORT_KIND: "imsNativeExportImageJob",
+    member_batches.ADD_KIND: "imsAddImageMembersJob",
+    member_batches.ANSWER_KIND: "imsUpdateImageMembersJob",
+    member_batches.REMOVE_KIND: "imsDelImageMembersJob",
+}
 
 _STATUS = {
     JobState.QUEUED: "INIT",
@@ -32,12 +39,20 @@ def job_to_wire(job: Job) -> dict[str, Any]:
         "begin_time": iso_millis_z(job.created_at),
         "end_time": iso_millis_z(job.finished_at) if job.finished_at else None,
         "error_code": job_error_code(job.error_code) if job.error_code and job.finished_at else None,
-        "fail_reason": job.error_message if job.finished_at else None,
+        "fail_reason": _fail_reason(job),
         "entities": _entities(job),
     }
 
 
+def _fail_reason(job: Job) -> str | None:
+    if job.finished_at is None or job.error_code is None:
+        return None
+    return job_fail_reason(job.error_code, job.error_message or "")
+
+
 def _entities(job: Job) -> dict[str, Any]:
+    if "results" in job.result:
+        return {"results": [_outcome(outcome) for outcome in job.result["results"]]}
     if job.state is JobState.SUCCEEDED:
         return job.result
     if job.state in (JobState.FAILED, JobState.CANCELLED):
@@ -48,3 +63,10 @@ def _entities(job: Job) -> dict[str, Any]:
         "bytes_done": job.bytes_done,
         "bytes_total": job.bytes_total,
     }
+
+
+def _outcome(outcome: dict[str, Any]) -> dict[str, Any]:
+    if "error_code" not in outcome:
+        return outcome
+    code, reason = outcome["error_code"], outcome["error"]
+    return outcome | {"error_code": job_error_code(code), "error": job_fail_reason(code, reason)}

@@ -9,8 +9,9 @@ from typing import Any
 from stillframe.api.image_v2.filters import QueryParts, read_sort
 from stillframe.api.image_v2.kinds import checked_text, parsed_int
 from stillframe.api.image_v2.wire import image_to_wire
+from stillframe.api.ims.wire import checked_limit
 from stillframe.config import Settings
-from stillframe.errors import ImageTypeFilterInvalidError, InvalidInputError
+from stillframe.errors import ImageTypeFilterInvalidError
 from stillframe.flavors.model import Flavor
 from stillframe.identity.model import Caller
 from stillframe.images.model import Image
@@ -52,17 +53,10 @@ def image_query(parameters: Iterable[tuple[str, str]], caller: Caller, flavor: F
     single = dict(given)
     marker = single.get("marker")
     return parts.build(
-        limit=_limit(single.get("limit")),
+        limit=checked_limit(single.get("limit"), default=DEFAULT_LIMIT, highest=DEFAULT_LIMIT),
         marker=None if marker is None else checked_text("marker", marker),
         sorts=(read_sort(single.get("sort_key", "created_at"), single.get("sort_dir", "desc")),),
     )
-
-
-def _limit(text: str | None) -> int:
-    limit = DEFAULT_LIMIT if text is None else parsed_int("limit", text)
-    if not 1 <= limit <= DEFAULT_LIMIT:
-        raise InvalidInputError(f"limit must be between 1 and {DEFAULT_LIMIT}.", field="limit")
-    return limit
 
 
 def images_page(found: list[Image], query: ImageQuery, caller: Caller, settings: Settings) -> dict[str, Any]:

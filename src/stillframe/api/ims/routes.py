@@ -5,7 +5,7 @@ from typing import Any
 from litestar import Request, Router, delete, get, post
 from litestar.handlers import HTTPRouteHandler
 
-from stillframe.api.ims import wire
+from stillframe.api.ims import copies, members, wire
 from stillframe.api.ims.errors import exception_handlers
 from stillframe.api.ims.jobs import job_to_wire
 from stillframe.api.ims.lists import image_query, images_page
@@ -17,7 +17,6 @@ from stillframe.errors import (
     JobNotFoundError,
     NotFoundError,
     NotOfferedError,
-    ProjectMismatchError,
 )
 from stillframe.flavors import service as flavors
 from stillframe.flavors.model import Flavor
@@ -87,8 +86,7 @@ async def cancel_job(project_id: str, job_id: str, tx: Transaction, caller: Call
 
 async def _find_job(tx: Transaction, caller: Caller, project_id: str, job_id: str) -> Job:
     require_action(caller, "ims:images:get")
-    if project_id != caller.require_project():
-        raise ProjectMismatchError
+    wire.require_same_project(project_id, caller)
     try:
         return await jobs.get_job(tx, job_id, project_id=project_id, service=Service.IMS)
     except NotFoundError as error:
@@ -120,6 +118,8 @@ _offered: list[HTTPRouteHandler] = [
     show_job_of_token,
     cancel_job,
     list_images,
+    *members.handlers,
+    *copies.handlers,
 ]
 
 handlers = [Router(path="/", route_handlers=[*_offered, *not_offered], exception_handlers=exception_handlers)]

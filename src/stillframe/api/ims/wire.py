@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from stillframe import errors as e
+from stillframe.api.image_v2.kinds import parsed_int
+from stillframe.identity.model import Caller
 from stillframe.images.capture import CaptureRequest
 from stillframe.kit.ids import is_uuid, normalized_uuid
 from stillframe.transfers.model import ExportFormat, ExportRequest
@@ -181,6 +183,19 @@ def checked_enterprise_project(value: str | None) -> str:
     if not is_uuid(value.lower()):
         raise e.EnterpriseProjectInvalidError
     return value.lower()
+
+
+def require_same_project(project_id: str, caller: Caller) -> None:
+    """Raises: ProjectMismatchError when the path names another project than the token."""
+    if project_id != caller.require_project():
+        raise e.ProjectMismatchError
+
+
+def checked_limit(text: str | None, *, default: int, highest: int) -> int:
+    limit = default if not text else parsed_int("limit", text)
+    if not 1 <= limit <= highest:
+        raise e.InvalidInputError(f"limit must be between 1 and {highest}.", field="limit")
+    return limit
 
 
 def checked_image_id(text: str) -> str:
