@@ -36,6 +36,7 @@ _FIELD_OF_SORT = {key: "size_bytes" if key is SortKey.SIZE else key.value for ke
 _COLUMN_OF_OS = {f"os.{field}": f"os_{field.removeprefix('os_')}" for field in OsInfo.__struct_fields__}
 _SECOND = timedelta(seconds=1)
 _MOMENT = timedelta(microseconds=1)
+_EVERYTHING = 2**31 - 1
 
 _BEFORE_PROPERTIES_AND_TAGS = ("id", "os_hash_value", "checksum", "name")
 _AFTER_PROPERTIES_AND_TAGS = (
@@ -95,6 +96,16 @@ async def list_images(tx: Transaction, project_id: str, query: ImageQuery, after
     return [image_from_row(row) for row in rows.all()]
 
 
+async def list_tags(tx: Transaction, project_id: str, query: ImageQuery, *, limit: int, offset: int) -> list[str]:
+    """The tags of everything the query finds, each once and in order."""
+    if query.deleted or not query.scopes or not all(query.any_of.values()):
+        return []
+    shape = shape_of(query, continues=False)
+    values = bound_values(shape, project_id, query, None) | {"limit": _EVERYTHING}
+    found = await tx.execute(tags_statement(shape), [values | {"tag_limit": limit, "tag_offset": offset}])
+    return [row.tag for row in found.all()]
+
+
 def shape_of(query: ImageQuery, *, continues: bool) -> Shape:
     hidden = query.any_of.get("os_hidden")
     return Shape(
@@ -152,11 +163,23 @@ def _order(sorts: tuple[Sort, ...]) -> tuple[tuple[str, bool], ...]:
 
 @lru_cache(maxsize=256)
 def page_statement(shape: Shape) -> sa.Select[Any]:
-    walks = [_walk(scope, shape) for scope in sorted(shape.scopes)]
-    found = sa.union_all(*[sa.select(walk.subquery()) for walk in walks]) if len(walks) > 1 else walks[0]
+    found = _found(shape)
     columns = {field: _column(field) for field, _ in shape.order}
     page = sa.select(images).where(images.c.id.in_(found))
     return page.order_by(*_order_by(shape, columns)).limit(_bound("limit", sa.Integer()))
+
+
+@lru_cache(maxsize=64)
+def tags_statement(shape: Shape) -> sa.Select[Any]:
+    tags = sa.select(image_tags.c.tag).distinct().where(image_tags.c.image_id.in_(_found(shape)))
+    page = tags.order_by(image_tags.c.tag).limit(_bound("tag_limit", sa.Integer()))
+    return page.offset(_bound("tag_offset", sa.Integer()))
+
+
+def _found(shape: Shape) -> Any:
+    """The ids of the best of each walk."""
+    walks = [_walk(scope, shape) for scope in sorted(shape.scopes)]
+    return sa.union_all(*[sa.select(walk.subquery()) for walk in walks]) if len(walks) > 1 else walks[0]
 
 
 def _bound(name: str, type_: Any) -> sa.BindParameter[Any]:

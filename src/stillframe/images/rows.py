@@ -116,9 +116,12 @@ image_tags = sa.Table(
     metadata,
     sa.Column("image_id", sa.ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("tag", sa.String(255), primary_key=True),
+    # What stands before the first equals sign of a tag, which is all of it when it has none.
+    sa.Column("tag_key", sa.String(255), nullable=False),
     sa.Column("audience", sa.String(255), nullable=False),
     sa.Column("created_at", UtcTime, nullable=False),
     sa.Index("ix_image_tags_audience_tag", "audience", "tag", "created_at", "image_id"),
+    sa.Index("ix_image_tags_audience_tag_key", "audience", "tag_key", "tag", "image_id"),
 )
 
 image_properties = sa.Table(
@@ -263,7 +266,8 @@ async def _insert_tags_and_properties(tx: Transaction, image: Image) -> None:
     audience = EVERYBODY if image.visibility is Visibility.PUBLIC else image.project_id
     found_by = {"image_id": image.id, "audience": audience, "created_at": image.created_at}
     if image.tags:
-        await tx.execute(sa.insert(image_tags), [{**found_by, "tag": tag} for tag in image.tags])
+        tags = [{**found_by, "tag": tag, "tag_key": tag.partition("=")[0]} for tag in image.tags]
+        await tx.execute(sa.insert(image_tags), tags)
     if image.properties:
         await tx.execute(
             sa.insert(image_properties),

@@ -149,6 +149,12 @@ def answer_error(_request: Request[Any, Any, Any], error: e.StillframeError) -> 
     return _envelope(status, code, error.message if status >= 500 else _text(type(error), code, error.message))
 
 
+def answer_not_found(_request: Request[Any, Any, Any], error: e.NotFoundError) -> Response[Mapping[str, Any]]:
+    """For paths that name what is missing."""
+    _, code = status_and_code(error)
+    return _envelope(404, code, _text(type(error), code, error.message))
+
+
 def answer_http_error(_request: Request[Any, Any, Any], error: HTTPException) -> Response[Mapping[str, Any]]:
     """Litestar's own: only what it could not parse gets here, since routing happens before a door is chosen."""
     return _envelope(error.status_code, "IMG.0001", e.RequestFormatError.default_message)

@@ -11,13 +11,15 @@ from stillframe.api.image_v2.kinds import checked_text, parsed_int
 from stillframe.api.image_v2.wire import image_to_wire
 from stillframe.api.ims.wire import checked_limit
 from stillframe.config import Settings
-from stillframe.errors import ImageTypeFilterInvalidError
+from stillframe.errors import ImageTypeFilterInvalidError, InvalidInputError
 from stillframe.flavors.model import Flavor
 from stillframe.identity.model import Caller
-from stillframe.images.model import Image
+from stillframe.images.model import Image, ImageStatus
 from stillframe.images.queries import Comparison, ImageQuery
 
 DEFAULT_LIMIT = 500
+_MAX_PAGE = 1_000_000
+_PAGING = frozenset({"limit", "page", "marker", "sort_key", "sort_dir"})
 
 _FILTERS = frozenset(
     {
@@ -59,6 +61,25 @@ def image_query(parameters: Iterable[tuple[str, str]], caller: Caller, flavor: F
     )
 
 
+def tags_query(parameters: Iterable[tuple[str, str]], caller: Caller) -> tuple[ImageQuery, int, int]:
+    """What GET /v1/cloudimages/tags asks for: which images, how many of their tags, and how many come before.
+
+    Raises: as `image_query`.
+    """
+    given = list(parameters)
+    filters = [(name, text) for name, text in given if name not in _PAGING]
+    single = dict(given)
+    limit = checked_limit(single.get("limit"), default=DEFAULT_LIMIT, highest=DEFAULT_LIMIT)
+    page = parsed_int("page", single.get("page") or "1")
+    if not 1 <= page <= _MAX_PAGE:
+        raise InvalidInputError("page must be 1 or more.", field="page")
+    return image_query(filters, caller, None), limit, (page - 1) * limit
+
+
+def status_to_wire(status: ImageStatus) -> str:
+    return _WIRE_STATUS.get(status, str(status))
+
+
 def images_page(found: list[Image], query: ImageQuery, caller: Caller, settings: Settings) -> dict[str, Any]:
     """`page_info` instead of a `next` link: some clients would follow the link to the wrong door."""
     full = len(found) == query.limit
@@ -70,4 +91,4 @@ def images_page(found: list[Image], query: ImageQuery, caller: Caller, settings:
 
 def _image(image: Image, caller: Caller, settings: Settings) -> dict[str, Any]:
     wire = image_to_wire(image, caller, settings)
-    return wire | {"status": _WIRE_STATUS.get(image.status, str(image.status))}
+    return wire | {"status": status_to_wire(image.status)}

@@ -12,13 +12,4 @@ not_offered = missing_routes(
     Missing("PATCH", "/v2/cloudimages/{image_id:str}", "update image information"),
     Missing("GET", "/v1/cloudimages/quota", "show the image quota"),
     Missing("GET", "/v1/cloudimages/os_version", "list the supported operating systems"),
-    Missing("PUT", "/v1/cloudimages/tags", "set a tag (v1)"),
-    Missing("GET", "/v1/cloudimages/tags", "list tags (v1)"),
-    Missing("DELETE", "/v1/{project_id:str}/cloudimages/{image_id:str}/tags/delete", "delete tags (v1)"),
-    Missing("POST", "/v2/{project_id:str}/images/{image_id:str}/tags", "add a tag"),
-    Missing("GET", "/v2/{project_id:str}/images/{image_id:str}/tags", "list the tags of an image"),
-    Missing("DELETE", "/v2/{project_id:str}/images/{image_id:str}/tags/{key:str}", "delete a tag"),
-    Missing("POST", "/v2/{project_id:str}/images/{image_id:str}/tags/action", "add or delete tags"),
-    Missing("GET", "/v2/{project_id:str}/images/tags", "list the tags of a project's images"),
-    Missing("POST", "/v2/{project_id:str}/images/resource_instances/action", "find images by tags"),
 )

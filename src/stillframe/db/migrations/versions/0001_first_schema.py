@@ -274,6 +274,7 @@ def upgrade() -> None:
     op.create_table('image_tags',
     sa.Column('image_id', sa.String(length=36), nullable=False),
     sa.Column('tag', sa.String(length=255), nullable=False),
+    sa.Column('tag_key', sa.String(length=255), nullable=False),
     sa.Column('audience', sa.String(length=255), nullable=False),
     sa.Column('created_at', stillframe.db.schema.UtcTime(), nullable=False),
     sa.ForeignKeyConstraint(['image_id'], ['images.id'], name=op.f('fk_image_tags_image_id'), ondelete='CASCADE'),
@@ -281,6 +282,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('image_tags', schema=None) as batch_op:
         batch_op.create_index('ix_image_tags_audience_tag', ['audience', 'tag', 'created_at', 'image_id'], unique=False)
+        batch_op.create_index('ix_image_tags_audience_tag_key', ['audience', 'tag_key', 'tag', 'image_id'], unique=False)
 
     op.create_table('image_uploads',
     sa.Column('image_id', sa.String(length=36), nullable=False),
@@ -371,6 +373,7 @@ def downgrade() -> None:
     op.drop_table('users')
     op.drop_table('image_uploads')
     with op.batch_alter_table('image_tags', schema=None) as batch_op:
+        batch_op.drop_index('ix_image_tags_audience_tag_key')
         batch_op.drop_index('ix_image_tags_audience_tag')
 
     op.drop_table('image_tags')
