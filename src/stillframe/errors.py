@@ -151,6 +151,11 @@ class ImageSizesInvalidError(InvalidInputError):
     default_message = "The memory or disk size is invalid."
 
 
+class OsVersionInvalidError(InvalidInputError):
+    code = "os_version_invalid"
+    default_message = "Invalid OS version."
+
+
 class EnterpriseProjectInvalidError(InvalidInputError):
     code = "enterprise_project_invalid"
     default_message = "Failed to check the enterprise project ID validity."

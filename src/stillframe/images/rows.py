@@ -6,7 +6,7 @@ so that such an index also gives the order of a page and a page costs the same h
 """
 
 import hashlib
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -248,6 +248,29 @@ async def delete_image_row(tx: Transaction, image_id: str) -> None:
 async def count_images_of_project(tx: Transaction, project_id: str) -> int:
     query = sa.select(sa.func.count()).where(images.c.audience == project_id, images.c.deleted_at.is_(None))
     return int(await tx.scalar(query))
+
+
+class ImageCounts(NamedTuple):
+    images: int
+    shared: int
+    members: int
+    """Of the image that has the most."""
+
+
+async def count_for_quota(tx: Transaction, project_id: str) -> ImageCounts:
+    own = (images.c.audience == project_id, images.c.deleted_at.is_(None))
+    count = sa.select(sa.func.count()).where(*own)
+    per_image = (
+        sa.select(sa.func.count())
+        .join(image_members, image_members.c.image_id == images.c.id)
+        .where(*own)
+        .group_by(images.c.id)
+        .order_by(sa.func.count().desc())
+        .limit(1)
+    )
+    parts = (count, count.where(images.c.visibility == Visibility.SHARED), per_image)
+    row = await tx.first(sa.select(*[part.select_from(images).scalar_subquery() for part in parts]))
+    return ImageCounts(*[int(number or 0) for number in row or (0, 0, 0)])
 
 
 async def is_name_taken(tx: Transaction, project_id: str, name: str) -> bool:

@@ -32,3 +32,11 @@ async def small_desk(tmp_path: Path) -> AsyncIterator[Desk]:
     """For what the database makes no difference to."""
     async with private_database(tmp_path) as database, open_desk(database, tmp_path) as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+async def shared_desk(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
+    """One for all the tests of a module that only make images of their own and look at those."""
+    directory = tmp_path_factory.mktemp("desk")
+    async with private_database(directory) as database, open_desk(database, directory) as opened:
+        yield opened

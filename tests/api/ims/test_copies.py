@@ -123,9 +123,9 @@ async def test_a_member_copies_what_it_has_accepted(desk: Desk) -> None:
     ],
     ids=str,
 )
-async def test_a_field_that_breaks_its_rule_is_told_by_its_code(small_desk: Desk, body: object, code: str) -> None:
-    source = await small_desk.image()
-    assert await small_desk.refusal("POST", path_of(source.id), body) == code
+async def test_a_field_that_breaks_its_rule_is_told_by_its_code(shared_desk: Desk, body: object, code: str) -> None:
+    source = await shared_desk.image()
+    assert await shared_desk.refusal("POST", path_of(source.id), body) == code
 
 
 @pytest.mark.parametrize(
@@ -145,11 +145,11 @@ async def test_a_field_that_breaks_its_rule_is_told_by_its_code(small_desk: Desk
     ids=str,
 )
 async def test_an_image_that_cannot_be_copied_is_told_by_its_code(
-    small_desk: Desk, fields: dict[str, object], body: dict[str, object], code: str
+    shared_desk: Desk, fields: dict[str, object], body: dict[str, object], code: str
 ) -> None:
-    source = await small_desk.image(**fields)  # type: ignore[arg-type]
-    assert await small_desk.refusal("POST", path_of(source.id), {"name": "n", **body}) == code
-    assert await small_desk.world.queued_jobs() == []
+    source = await shared_desk.image(**fields)  # type: ignore[arg-type]
+    assert await shared_desk.refusal("POST", path_of(source.id), {"name": "n", **body}) == code
+    assert await shared_desk.world.queued_jobs() == []
 
 
 async def test_an_encrypted_image_is_not_copied_by_a_member(small_desk: Desk) -> None:

@@ -125,10 +125,10 @@ async def test_what_a_batch_is_refused_with_comes_in_the_documented_order(small_
     ids=str,
 )
 async def test_an_image_that_cannot_be_shared_is_told_by_its_code(
-    small_desk: Desk, fields: dict[str, object], code: str
+    shared_desk: Desk, fields: dict[str, object], code: str
 ) -> None:
-    image = await small_desk.image(**fields)
-    assert await small_desk.refusal("POST", MEMBERS, {"images": [image.id], "projects": [THEIRS]}) == code
+    image = await shared_desk.image(**fields)
+    assert await shared_desk.refusal("POST", MEMBERS, {"images": [image.id], "projects": [THEIRS]}) == code
 
 
 async def test_another_projects_image_is_not_shared_by_who_only_sees_it(small_desk: Desk) -> None:

@@ -305,8 +305,8 @@ async def test_a_found_image_is_told_with_its_tags_and_status(small_desk: Desk) 
     ],
     ids=str,
 )
-async def test_a_search_that_makes_no_sense_is_refused(small_desk: Desk, body: object, code: str) -> None:
-    assert await small_desk.refusal("POST", SEARCH, body) == code
+async def test_a_search_that_makes_no_sense_is_refused(shared_desk: Desk, body: object, code: str) -> None:
+    assert await shared_desk.refusal("POST", SEARCH, body) == code
 
 
 CONDITIONS = st.lists(

@@ -86,13 +86,14 @@ DERIVED = frozenset(
 )
 """Names that follow from something else; nobody can set them."""
 
-_RESERVED = frozenset({"location", "deleted", "deleted_at"})
+RESERVED = frozenset({"location", "deleted", "deleted_at"})
+RESERVED_PREFIX = "os_glance_"
 _BLANK = Image(id="", project_id="", name=None, status=ImageStatus.QUEUED, created_at=utcnow(), updated_at=utcnow())
 
 
 def require_writable(name: str) -> None:
     """Raises: ReservedNameError, ForbiddenError for what only the service sets, InvalidInputError for an odd name."""
-    if name in _RESERVED or name.startswith("os_glance_"):
+    if name in RESERVED or name.startswith(RESERVED_PREFIX):
         raise ReservedNameError(f"Attribute {name[:255]!r} is reserved.")
     if name in DERIVED or (name in BY_NAME and BY_NAME[name].read_only):
         raise ForbiddenError(f"Attribute {name!r} is read-only.")

@@ -84,11 +84,11 @@ def images_page(found: list[Image], query: ImageQuery, caller: Caller, settings:
     """`page_info` instead of a `next` link: some clients would follow the link to the wrong door."""
     full = len(found) == query.limit
     return {
-        "images": [_image(image, caller, settings) for image in found],
+        "images": [image_to_ims(image, caller, settings) for image in found],
         "page_info": {"next_marker": found[-1].id if full else None, "current_count": len(found)},
     }
 
 
-def _image(image: Image, caller: Caller, settings: Settings) -> dict[str, Any]:
+def image_to_ims(image: Image, caller: Caller, settings: Settings) -> dict[str, Any]:
     wire = image_to_wire(image, caller, settings)
     return wire | {"status": status_to_wire(image.status)}

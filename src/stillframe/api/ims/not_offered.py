@@ -9,7 +9,4 @@ not_offered = missing_routes(
     Missing("POST", "/v2/cloudimages/quickimport/action", "import an image file quickly"),
     Missing("POST", "/v2.1/cloudimages/quickimport/action", "import an image file quickly"),
     Missing("PUT", "/v1/cloudimages/{image_id:str}/upload", "register an image file"),
-    Missing("PATCH", "/v2/cloudimages/{image_id:str}", "update image information"),
-    Missing("GET", "/v1/cloudimages/quota", "show the image quota"),
-    Missing("GET", "/v1/cloudimages/os_version", "list the supported operating systems"),
 )

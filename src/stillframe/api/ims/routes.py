@@ -5,7 +5,7 @@ from typing import Any
 from litestar import Request, Router, delete, get, post
 from litestar.handlers import HTTPRouteHandler
 
-from stillframe.api.ims import copies, members, tag_queries, tags, wire
+from stillframe.api.ims import catalogs, copies, members, tag_queries, tags, updates, wire
 from stillframe.api.ims.errors import exception_handlers
 from stillframe.api.ims.jobs import job_to_wire
 from stillframe.api.ims.lists import image_query, images_page
@@ -120,6 +120,8 @@ _offered: list[HTTPRouteHandler] = [
     list_images,
     *members.handlers,
     *copies.handlers,
+    *updates.handlers,
+    *catalogs.handlers,
     *tags.handlers,
     *tag_queries.handlers,
 ]

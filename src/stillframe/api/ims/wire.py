@@ -18,6 +18,7 @@ from stillframe.kit.ids import is_uuid, normalized_uuid
 from stillframe.transfers.model import ExportFormat, ExportRequest
 
 MAX_RAM_MIB = 8 * 1024 * 1024
+MAX_SYSTEM_DISK_GIB, MAX_DATA_DISK_GIB = 1024, 2048
 _TAG_PART = re.compile(r"[A-Za-z0-9_-]*")
 _TAG_SEPARATOR = re.compile(r"[.=]")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
