@@ -78,6 +78,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     finds_hidden: bool | None
     conditions: tuple[tuple[str, Comparison], ...]
     properties: int
+    lacking: int
     tags: int
     order: tuple[tuple[str, bool], ...]
     """(field, descending), without two equal images in it."""
@@ -114,6 +115,7 @@ def shape_of(query: ImageQuery, *, continues: bool) -> Shape:
         finds_hidden=hidden[0] if hidden and len(hidden) == 1 else None,
         conditions=tuple((condition.field, condition.comparison) for condition in query.conditions),
         properties=len(query.properties),
+        lacking=len(query.lacking),
         tags=len(query.tags),
         order=_order(query.sorts),
         any_member_status=query.member_status is None,
@@ -131,7 +133,7 @@ def bound_values(shape: Shape, project_id: str, query: ImageQuery, after: Image 
         first = condition.value
         values[f"first_{number}"] = first
         values[f"last_{number}"] = first + _SECOND - _MOMENT if isinstance(first, datetime) else first
-    for number, (name, value) in enumerate(query.properties.items()):
+    for number, (name, value) in enumerate([*query.properties.items(), *query.lacking.items()]):
         values |= {f"property_{number}": name, f"value_{number}": value_key(value)}
     for number, tag in enumerate(query.tags):
         values[f"tag_{number}"] = tag
@@ -275,7 +277,8 @@ def _filter_clauses(shape: Shape, leader: str | None) -> Clauses:
     clauses += [_compare(number, *condition) for number, condition in enumerate(shape.conditions)]
     clauses += [_has_tag(number) for number in range(1 if leader == "tag" else 0, shape.tags)]
     clauses += [_has_property(number) for number in range(1 if leader == "property" else 0, shape.properties)]
-    return clauses
+    lacking = range(shape.properties, shape.properties + shape.lacking)
+    return clauses + [sa.not_(_has_property(number)) for number in lacking]
 
 
 def _has_tag(number: int) -> sa.ColumnElement[bool]:

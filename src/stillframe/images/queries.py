@@ -75,6 +75,8 @@ class ImageQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Field of Image (or of its OsInfo as `os.version`) -> the values it may have."""
     conditions: tuple[Condition, ...] = ()
     properties: dict[str, str] = msgspec.field(default_factory=dict)
+    lacking: dict[str, str] = msgspec.field(default_factory=dict)
+    """Properties with values that no image found has."""
     tags: tuple[str, ...] = ()
     deleted: bool = False
     """Only the tombstones of deleted images instead of the living."""

@@ -4,6 +4,7 @@ InvalidInputError
 ├── ImageListEmptyError, ProjectListEmptyError, ProjectIdInvalidError
 ├── OperationNotSupportedError, ResourceTypeError, ResourceIdInvalidError
 ├── ShareWithOneselfError
+├── FlavorLookupError
 ├── ImageNameBlankError, AttributeConflictError, FirmwareInvalidError, ArchitectureInvalidError
 └── SameKeyError, BareMetalKeyError
 NotFoundError
@@ -64,6 +65,13 @@ class ResourceIdInvalidError(InvalidInputError):
 class ShareWithOneselfError(InvalidInputError):
     code = "share_with_oneself"
     default_message = "You cannot share an image with yourself."
+
+
+class FlavorLookupError(InvalidInputError):
+    """No flavor can have such an id."""
+
+    code = "flavor_lookup_failed"
+    default_message = "Failed to query ECS flavors."
 
 
 class ImageNameBlankError(InvalidInputError):

@@ -1,14 +1,17 @@
 """What a caller or a workflow can do with jobs. Everything happens inside the transaction handed in."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
+
+from msgspec.structs import replace
 
 from stillframe.db import Transaction
 from stillframe.errors import ConflictError, NotFoundError, StillframeError
 from stillframe.jobs import rows
 from stillframe.jobs.model import LIVE, Job, JobState, NewJob, Service
 from stillframe.kit.clock import utcnow
-from stillframe.kit.ids import new_hex_id
+from stillframe.kit.ids import derived_uuid, new_hex_id
 
 
 async def submit_job(tx: Transaction, new: NewJob) -> Job:
@@ -65,6 +68,31 @@ async def cancel_job(tx: Transaction, job_id: str, *, project_id: str, service: 
 async def succeed_job(tx: Transaction, job_id: str, result: dict[str, Any]) -> None:
     """Part of the transaction that makes the job's effect visible, so that both are seen or neither."""
     await rows.update_live_job(tx, job_id, state=JobState.SUCCEEDED, phase="done", result=result, finished_at=utcnow())
+
+
+async def succeed_with_sub_jobs(tx: Transaction, job: Job, kind: str, results: Sequence[dict[str, Any]]) -> None:
+    """As `succeed_job` with the first result, and with a job of `kind` for each of them, as finished as this one.
+
+    The job's own result then names them: `sub_jobs`, a list of {id, kind, result}.
+    """
+    parts = [_sub_job(job, kind, number, result) for number, result in enumerate(results)]
+    for part in parts:
+        await rows.insert_job(tx, part)
+    named = [{"id": part.id, "kind": part.kind, "result": part.result} for part in parts]
+    await succeed_job(tx, job.id, {**results[0], "sub_jobs": named})
+
+
+def _sub_job(job: Job, kind: str, number: int, result: dict[str, Any]) -> Job:
+    return replace(
+        job,
+        id=derived_uuid(job.id, "sub job", str(number)).replace("-", ""),
+        kind=kind,
+        state=JobState.SUCCEEDED,
+        phase="done",
+        args={"parent_id": job.id},
+        result=result,
+        finished_at=utcnow(),
+    )
 
 
 async def fail_job(tx: Transaction, job_id: str, error: StillframeError, *, cancelled: bool = False) -> None:

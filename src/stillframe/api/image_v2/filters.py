@@ -57,6 +57,7 @@ class QueryParts:
         self.conditions: list[Condition] = []
         self._any_of: dict[str, tuple[Any, ...]] = {}
         self._properties: dict[str, str] = {}
+        self.lacking: dict[str, str] = {}
         self._count = 0
 
     def add(self, name: str, text: str) -> None:
@@ -98,6 +99,7 @@ class QueryParts:
             any_of=self._any_of,
             conditions=tuple(self.conditions),
             properties=self._properties,
+            lacking=self.lacking,
             tags=tuple(dict.fromkeys(self.tags)),
             deleted=self.deleted,
         )

@@ -99,6 +99,7 @@ TABLE: dict[type[e.StillframeError], tuple[int, str]] = {
     r.WholeImageSharingError: (400, "IMG.0135"),
     r.FirmwareInvalidError: (400, "IMG.0141"),
     r.ImageVanishedError: (400, "IMG.0144"),
+    r.FlavorLookupError: (400, "IMG.0191"),
     r.ShareNotAcceptedError: (400, "IMG.0196"),
     r.EncryptedShareCopyError: (400, "IMG.0197"),
     r.ArchitectureInvalidError: (400, "IMG.0212"),

@@ -5,6 +5,8 @@ Source: Open Telekom Cloud, IMS API reference, "Querying an Asynchronous Job".
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from stillframe.api.ims.errors import job_error_code, job_fail_reason
 from stillframe.images import capture, copying, member_batches
 from stillframe.jobs.model import Job, JobState
@@ -35,7 +37,7 @@ def job_to_wire(job: Job) -> dict[str, Any]:
     return {
         "status": _STATUS[job.state],
         "job_id": job.id,
-        "job_type": JOB_TYPES[job.kind],
+        "job_type": JOB_TYPES.get(job.kind, job.kind),
         "begin_time": iso_millis_z(job.created_at),
         "end_time": iso_millis_z(job.finished_at) if job.finished_at else None,
         "error_code": job_error_code(job.error_code) if job.error_code and job.finished_at else None,
@@ -53,6 +55,8 @@ def _fail_reason(job: Job) -> str | None:
 def _entities(job: Job) -> dict[str, Any]:
     if "results" in job.result:
         return {"results": [_outcome(outcome) for outcome in job.result["results"]]}
+    if "sub_jobs" in job.result:
+        return _with_sub_jobs(job)
     if job.state is JobState.SUCCEEDED:
         return job.result
     if job.state in (JobState.FAILED, JobState.CANCELLED):
@@ -62,6 +66,16 @@ def _entities(job: Job) -> dict[str, Any]:
         "current_task": job.phase,
         "bytes_done": job.bytes_done,
         "bytes_total": job.bytes_total,
+    }
+
+
+def _with_sub_jobs(job: Job) -> dict[str, Any]:
+    """Some clients read the image off the job, others off its first sub job."""
+    parts = [replace(job, id=part["id"], kind=part["kind"], result=part["result"]) for part in job.result["sub_jobs"]]
+    own = {name: value for name, value in job.result.items() if name != "sub_jobs"}
+    return own | {
+        "sub_jobs_result": [job_to_wire(part) for part in parts],
+        "sub_jobs_list": [part.id for part in parts],
     }
 
 

@@ -24,6 +24,7 @@ from stillframe.identity.model import Caller
 from stillframe.identity.policy import require_action
 from stillframe.images import capture
 from stillframe.images import service as images
+from stillframe.images.refusals import FlavorLookupError
 from stillframe.jobs import service as jobs
 from stillframe.jobs.model import Job, Service
 from stillframe.jobs.resources import Resources
@@ -105,6 +106,8 @@ async def _fitting_flavor(tx: Transaction, parameters: list[tuple[str, str]]) ->
     wanted = dict(parameters).get("flavor_id")
     if wanted is None:
         return None
+    if not wanted.isprintable() or len(wanted) > 255:
+        raise FlavorLookupError
     try:
         return await flavors.get_flavor(tx, wanted)
     except NotFoundError as error:
