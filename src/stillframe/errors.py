@@ -305,6 +305,18 @@ class ImageCaptureFailedError(StillframeError):
 # Servers, their disks, and what creating one can meet.
 
 
+class GuestToolsMissingError(StillframeError):
+    """What looks into the disks of guests is not installed here; the message names the package."""
+
+    code = "guest_tools_missing"
+    default_message = "Disks of guests cannot be prepared on this host."
+
+
+class GuestDiskUnreadableError(StillframeError):
+    code = "guest_disk_unreadable"
+    default_message = "The operating system on the disk cannot be read."
+
+
 class ServerNotFoundError(NotFoundError):
     code = "server_not_found"
     default_message = "The ECS does not exist."

@@ -13,6 +13,7 @@ import msgspec
 from stillframe.blobs.layout import DataLayout
 from stillframe.config import PORTS, Settings
 from stillframe.errors import StillframeError
+from stillframe.guest.appliance import PACKAGE, is_installed
 from stillframe.ops.pidlock import running_pid
 from stillframe.ops.preflight import MIN_FREE_BYTES, TOOLS, is_port_free
 from stillframe.qemu.accelerator import probe_accelerator
@@ -34,6 +35,7 @@ def examine(settings: Settings) -> list[Finding]:
     checks: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
         _accelerator,
         _tools,
+        _guest_tools,
         _sandbox,
         _data_dir,
         _memory,
@@ -59,6 +61,14 @@ def _tools(_settings: Settings) -> Iterator[Finding]:
             yield Finding(check=tool, ok=False, finding="not found", fix=f"apt-get install {package}")
         else:
             yield Finding(check=tool, ok=True, finding=f"{_first_line(path, '--version')} ({path})")
+
+
+def _guest_tools(_settings: Settings) -> Iterator[Finding]:
+    if is_installed():
+        yield Finding(check="libguestfs", ok=True, finding="imported disks can be looked into and prepared")
+    else:
+        lost = "imports do not find out the operating system, and refuse is_config"
+        yield Finding(check="libguestfs", ok=False, finding=f"not found: {lost}", fix=f"apt-get install {PACKAGE}")
 
 
 def _first_line(*argv: str) -> str:

@@ -28,9 +28,9 @@ _FOREIGN_DRIVERS = {
 }
 
 
-def json_filename(chain: Chain) -> str:
-    """What qemu-img takes wherever it takes a file name, to read the disk."""
-    return "json:" + _compact(_graph(chain, file_name=str, name=None, writable=False))
+def json_filename(chain: Chain, *, writable: bool = False) -> str:
+    """What qemu-img and qemu-nbd take wherever they take a file name; `writable` is for the top file alone."""
+    return "json:" + _compact(_graph(chain, file_name=str, name=None, writable=writable))
 
 
 def blockdev(chain: Chain, *, name: str, writable: bool, file_name: FileName = str) -> str:

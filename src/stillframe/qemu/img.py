@@ -152,6 +152,13 @@ async def measure(chain: Chain, driver: str) -> Measurement:
     return Measurement(required_bytes=answer["required"], fully_allocated_bytes=answer["fully-allocated"])
 
 
+async def has_boot_sector(chain: Chain) -> bool:
+    """Whether the disk's first sector ends as that of every disk a PC starts from does, under BIOS and UEFI alike."""
+    argv = ["qemu-io", "-r", "-c", "read -v 510 2", json_filename(chain)]
+    done = await _run(argv, ToolPolicy(readable=_paths(chain)))
+    return b":  55 aa" in done.stdout
+
+
 async def _convert(chain: Chain, out: Path, options: Sequence[str], on_progress: OnProgress | None) -> None:
     await _convert_file(_paths(chain), json_filename(chain), out, options, on_progress)
 

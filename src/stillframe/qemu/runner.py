@@ -37,6 +37,7 @@ class ToolPolicy(msgspec.Struct, frozen=True, kw_only=True):
     writable: tuple[Path, ...] = ()
     devices: tuple[Path, ...] = ()
     groups: tuple[int, ...] = ()
+    scratch_bytes: int = 0
     address_space_bytes: int | None = 4 * GIB
     cpu_s: int | None = None
     file_size_bytes: int | None = None
@@ -71,7 +72,13 @@ async def run_tool(
             `timeout_s`. `cause` is the end of its stderr.
     """
     sandbox = sandbox or await host_sandbox()
-    access = Access(readable=policy.readable, writable=policy.writable, devices=policy.devices, groups=policy.groups)
+    access = Access(
+        readable=policy.readable,
+        writable=policy.writable,
+        devices=policy.devices,
+        groups=policy.groups,
+        scratch_bytes=policy.scratch_bytes,
+    )
     limits = Limits(
         address_space_bytes=policy.address_space_bytes,
         cpu_s=policy.cpu_s,

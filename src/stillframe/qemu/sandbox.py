@@ -28,6 +28,7 @@ _NO_CAPABILITIES = ("--inh-caps=-all", "--bounding-set=-all")
 GIB = 1024**3
 
 _KVM = Path("/dev/kvm")
+_SCRATCH = Path("/tmp")  # noqa: S108 - the sandbox's own
 MINIMAL_ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 
 
@@ -74,6 +75,8 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     network: bool = False
     groups: tuple[int, ...] = ()
     """Supplementary groups, such as the one which may open /dev/kvm."""
+    scratch_bytes: int = 0
+    """How much it may write to a /tmp of its own, which is memory; 0 means that it cannot write there."""
 
 
 def kvm_access() -> Access:
@@ -116,16 +119,21 @@ def _bubblewrap(sandbox: Sandbox, access: Access) -> list[str]:
         argv += ["--ro-bind-try", directory, directory]
     if access.network:
         argv += ["--ro-bind-try", "/etc/resolv.conf", "/etc/resolv.conf"]
-    argv += ["--dev", "/dev", "--tmpfs", "/tmp"]  # noqa: S108 - the sandbox's own
+    argv += ["--dev", "/dev", *_scratch(access)]
     argv += _directories(access.readable + access.writable)
     argv += _binds("--dev-bind", access.devices)
     argv += _binds("--ro-bind", access.readable)
     return [*argv, *_binds("--bind", access.writable), "--chdir", "/"]
 
 
+def _scratch(access: Access) -> list[str]:
+    size = ["--perms", "1777", "--size", str(access.scratch_bytes)] if access.scratch_bytes else []
+    return [*size, "--tmpfs", str(_SCRATCH)]
+
+
 def _directories(paths: tuple[Path, ...]) -> list[str]:
     """The directories above the files, made passable: bubblewrap would copy the modes of ours, which are private."""
-    above = sorted({parent for path in paths for parent in path.parents} - {Path("/")})
+    above = sorted({parent for path in paths for parent in path.parents} - {Path("/"), _SCRATCH})
     return [word for parent in above for word in ("--perms", "0755", "--dir", str(parent))]
 
 

@@ -106,6 +106,8 @@ TABLE: dict[type[e.StillframeError], tuple[int, str]] = {
     e.ImageCaptureFailedError: (400, "IMG.0014"),
     e.JobCancelledError: (400, "IMG.0014"),
     e.ToolFailedError: (400, "IMG.0014"),
+    e.GuestToolsMissingError: (400, "IMG.0014"),
+    e.GuestDiskUnreadableError: (400, "IMG.0138"),
     e.ForbiddenError: (403, "IMG.0026"),
     e.NotOfferedError: (501, "IMG.0105"),
     e.UnavailableError: (503, "IMG.0061"),
