@@ -1,9 +1,11 @@
 """A running Stillframe, seen from outside: its directory, its endpoints and its accounts."""
 
 import base64
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -26,10 +28,10 @@ MICROVERSION = {"OpenStack-API-Version": "compute 2.60"}
 class System:
     data_dir: Path
     port_offset: int
-    settings: dict[str, object] = field(default_factory=dict)
+    settings: dict[str, object] = field(default_factory=dict, repr=False)
     extra_environment: dict[str, str] = field(default_factory=dict)
     projects: dict[str, str] = field(default_factory=dict)
-    tokens: dict[tuple[str, str], str] = field(default_factory=dict)
+    tokens: dict[tuple[str, str], str] = field(default_factory=dict, repr=False)
 
     @property
     def clouds_yaml(self) -> Path:
@@ -73,6 +75,10 @@ class System:
         )
 
     def up(self) -> None:
+        assert not (refusal := self.try_up()), refusal
+
+    def try_up(self) -> str:
+        """ "" once everything answers, else what went wrong."""
         lines = [f"{name} = {json.dumps(value)}\n" for name, value in self.settings.items() if value != ""]
         (self.data_dir / "stillframe.toml").write_text("".join(lines))
         program = Path(sys.executable).with_name("stillframe")
@@ -88,7 +94,7 @@ class System:
             stdin=subprocess.DEVNULL,
             check=False,
         )
-        assert started.returncode == 0, started.stdout + started.stderr + self.logs()
+        return started.stdout + started.stderr + self.logs() if started.returncode else ""
 
     def down(self) -> None:
         self.run("stillframe", "down", timeout=60)
@@ -259,11 +265,36 @@ class System:
     def worker_pid(self) -> int:
         return int((DataLayout(self.data_dir).pid_file("worker")).read_text())
 
-    def pause_worker(self) -> int:
-        """Freezes the worker: jobs are taken in and not started, until it is resumed."""
+    def pause_worker(self, timeout: float = 30.0) -> int:
+        """Freezes the worker, at a moment when it holds no lock of the database: jobs are taken in and not started,
+        until it is resumed.
+        """
         pid = self.worker_pid()
-        os.kill(pid, signal.SIGSTOP)
-        return pid
+        deadline = time.monotonic() + timeout
+        while True:
+            os.kill(pid, signal.SIGSTOP)
+            if self._nobody_writes():
+                return pid
+            os.kill(pid, signal.SIGCONT)
+            assert time.monotonic() < deadline, "the worker never leaves the database alone"
+            time.sleep(0.02)
+
+    def _nobody_writes(self) -> bool:
+        """Whether no transaction holds a lock that a request could wait for."""
+        url = str(self.settings.get("database_url", ""))
+        if not url:
+            database = sqlite3.connect(self.data_dir / "stillframe.db", timeout=1, isolation_level=None)
+            with contextlib.closing(database):
+                try:
+                    database.execute("BEGIN IMMEDIATE")
+                except sqlite3.OperationalError:
+                    return False
+                return True
+        others = (
+            "SELECT count(*) AS open FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'transactionid' "
+            "AND granted AND pid <> pg_backend_pid() AND datname = current_database()"
+        )
+        return bool(self.sql(others)[0].open == 0)
 
     def resume_worker(self, pid: int) -> None:
         os.kill(pid, signal.SIGCONT)

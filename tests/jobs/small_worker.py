@@ -1,4 +1,4 @@
-"""A worker process with one recipe: note, long, note. `python -m tests.jobs.small_worker DATA_DIR DATABASE_URL`.
+"""A worker process with one recipe: note, long, note. `python -m tests.jobs.small_worker DIRECTORY URL SECONDS`.
 
 What it does it writes to `<data dir>/diary`, one line each: the step and the process.
 """
@@ -17,7 +17,7 @@ from stillframe.qemu.runner import ToolPolicy, run_tool
 from tests.jobs.workshop import Workshop, succeed
 
 DATA_DIR, URL = Path(sys.argv[1]), sys.argv[2]
-TOOL = ("sleep", "62.25")
+TOOL = ("sleep", sys.argv[3])
 
 
 def note(entry: str) -> None:

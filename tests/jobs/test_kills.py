@@ -38,8 +38,13 @@ class Killable:
     def wait_for_kill(self) -> None:
         deadline = time.monotonic() + 60
         while self.plan.exists():
-            assert time.monotonic() < deadline, "the worker never came to where it should die"
+            assert time.monotonic() < deadline, "the worker never came to where it should die" + self.whereabouts()
             time.sleep(0.05)
+
+    def whereabouts(self) -> str:
+        """For a failing test's message."""
+        jobs = self.system.sql("SELECT id, kind, state, phase, error_code, created_at FROM jobs ORDER BY created_at")
+        return "\n".join(["", *map(str, jobs[-6:]), self.system.logs()])
 
     def submit_capture(self, name: str) -> str:
         with self.system.http("image") as image:
@@ -101,7 +106,7 @@ def test_a_capture_survives_a_kill_at_every_step(killable: Killable, step: str, 
     job_id = killable.submit_capture(name)
     killable.wait_for_kill()
     job = killable.system.wait_for_job(job_id)
-    assert job["status"] == "SUCCESS"
+    assert job["status"] == "SUCCESS", job
     (image,) = killable.images_named(name)
     assert image["id"] == job["entities"]["image_id"]
     killable.wait_until_consolidated(image["id"])

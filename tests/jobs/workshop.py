@@ -128,7 +128,7 @@ class Workshop:
         assert found is not None
         return found
 
-    async def ended(self, job_id: str, timeout_s: float = 15.0) -> Job:
+    async def ended(self, job_id: str, timeout_s: float = 60.0) -> Job:
         deadline = time.monotonic() + timeout_s
         while (job := await self.job(job_id)).state not in FINAL:
             assert time.monotonic() < deadline, job
@@ -193,14 +193,14 @@ class Workshop:
     def kind(self) -> str:
         return self.database.engine.dialect.name
 
-    async def reaches(self, job_id: str, state: JobState, timeout_s: float = 10.0) -> None:
+    async def reaches(self, job_id: str, state: JobState, timeout_s: float = 60.0) -> None:
         async def is_there() -> bool:
             return (await self.job(job_id)).state is state
 
         await eventually(is_there, timeout_s)
 
 
-async def eventually(is_so: Callable[[], Awaitable[bool]], timeout_s: float = 10.0) -> None:
+async def eventually(is_so: Callable[[], Awaitable[bool]], timeout_s: float = 60.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not await is_so():
         assert time.monotonic() < deadline

@@ -1,6 +1,5 @@
 import shutil
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
@@ -19,12 +18,10 @@ def probes_left(scratch: Path) -> list[str]:
     return [line for line in lines if line.startswith(PROGRAM) and str(scratch) in line]
 
 
-async def test_a_guest_really_ran_and_the_answer_is_in_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+async def test_a_guest_really_ran(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """On a host whose /dev/kvm opens and never executes a guest, this is TCG, and no probe is left running."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    started = time.monotonic()
     found = await accelerator.probe_accelerator(3.0)
-    assert time.monotonic() - started < 14
     assert found.kind in {"kvm", "tcg"}
     assert found.reason
     assert int(found.qemu_version.split(".")[0]) >= 5

@@ -90,7 +90,8 @@ def test_an_image_is_exported_in_every_format_and_reads_the_same(
     answer = export(system, captured_image, bucket_url=f"{bucket}:{key}", file_format=file_format)
     assert answer.status_code == 200, answer.text
     job = system.wait_for_job(answer.json()["job_id"])
-    assert (job["status"], job["entities"]) == ("SUCCESS", {"image_id": captured_image})
+    assert job["status"] == "SUCCESS", job
+    assert job["entities"] == {"image_id": captured_image}
     assert job["job_type"] == "imsNativeExportImageJob"
     exported, stored = tmp_path / "exported", tmp_path / "stored"
     system.s3().download_file(bucket, key, str(exported))

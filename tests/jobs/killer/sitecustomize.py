@@ -39,7 +39,7 @@ def _install(plan_path: Path) -> None:
         if plan := planned("during", name):
             asyncio.get_running_loop().call_later(plan["delay_s"], die)
         outcome = await attempt(self, job_id, step)
-        if planned("after", name):
+        if planned("after", name) or planned("during", name):  # it may have been quicker than the delay
             die()
         return outcome
 
