@@ -27,6 +27,25 @@ async def test_an_overlay_larger_than_its_raw_backing_disk_reads_as_zeros_beyond
     assert await img.compare((top, base), (base,))
 
 
+async def test_what_an_overlay_holds_is_committed_into_its_base_as_often_as_wanted(tmp_path: Path) -> None:
+    top, base = two_layers(tmp_path)
+    shown = ChainLink(tmp_path / "shown.qcow2", "qcow2")
+    await img.consolidate((top, base), shown.path)
+    for _ in range(2):
+        await img.commit(top, base)
+        assert await img.compare((base,), (shown,))
+        assert (await img.check(base)).is_sound
+
+
+async def test_the_end_of_the_first_sector_tells_whether_a_pc_starts_from_a_disk(tmp_path: Path) -> None:
+    disk = ChainLink(tmp_path / "disk.raw", "raw")
+    disk.path.write_bytes(bytes(510) + b"\x55\xaa" + bytes(MIB))
+    assert await img.has_boot_sector((disk,))
+    for other in (bytes(MIB), b"\x55\xaa" + bytes(MIB), bytes(510)):
+        disk.path.write_bytes(other)
+        assert not await img.has_boot_sector((disk,))
+
+
 async def test_no_disk_is_ever_overwritten(tmp_path: Path) -> None:
     chain = two_layers(tmp_path)
     before = chain[0].path.read_bytes()

@@ -28,14 +28,14 @@ _FOREIGN_DRIVERS = {
 }
 
 
-def json_filename(chain: Chain, *, writable: bool = False) -> str:
-    """What qemu-img and qemu-nbd take wherever they take a file name; `writable` is for the top file alone."""
-    return "json:" + _compact(_graph(chain, file_name=str, name=None, writable=writable))
+def json_filename(chain: Chain, *, writable_files: int = 0) -> str:
+    """What qemu-img and qemu-nbd take wherever they take a file name; so many files from the top can be written to."""
+    return "json:" + _compact(_graph(chain, file_name=str, name=None, writable_files=writable_files))
 
 
 def blockdev(chain: Chain, *, name: str, writable: bool, file_name: FileName = str) -> str:
     """The value of QEMU's -blockdev. The top node is called `name`, those below `name-1`, `name-2` ..."""
-    return _compact(_graph(chain, file_name=file_name, name=name, writable=writable))
+    return _compact(_graph(chain, file_name=file_name, name=name, writable_files=int(writable)))
 
 
 def foreign_filename(path: Path, foreign_format: ForeignFormat) -> str:
@@ -49,7 +49,7 @@ def foreign_filename(path: Path, foreign_format: ForeignFormat) -> str:
     return "json:" + _compact(node)
 
 
-def _graph(chain: Chain, *, file_name: FileName, name: str | None, writable: bool) -> BlockNode:
+def _graph(chain: Chain, *, file_name: FileName, name: str | None, writable_files: int) -> BlockNode:
     _check_chain(chain)
     below: BlockNode | None = None
     for depth in reversed(range(len(chain))):
@@ -58,7 +58,7 @@ def _graph(chain: Chain, *, file_name: FileName, name: str | None, writable: boo
             backing=below,
             file_name=file_name,
             name=name and (f"{name}-{depth}" if depth else name),
-            writable=writable and depth == 0,
+            writable=depth < writable_files,
         )
     if below is None:
         raise ValueError("a disk has at least one file")

@@ -87,6 +87,17 @@ async def import_disk(
     await _convert_file((source,), foreign_filename(source, foreign_format), out, options, on_progress)
 
 
+async def commit(top: ChainLink, base: ChainLink) -> None:
+    """Writes what `top` holds into `base`, which is what `top` was made above; durable on return.
+
+    `top` stays as it is, so that this can be repeated after any interruption: until it is done, `base` is neither the
+    old disk nor the new one.
+    """
+    argv = ["qemu-img", "commit", "-q", "-d", json_filename((top, base), writable_files=2)]
+    await _run(argv, ToolPolicy(writable=(top.path, base.path)), timeout_s=LONG_TIMEOUT_S)
+    await asyncio.to_thread(_sync, base.path)
+
+
 async def rebase_metadata(top: ChainLink, new_backing: ChainLink | None) -> None:
     """Names another backing file in the header of `top`, whose content must be the same. No data is read or moved.
 

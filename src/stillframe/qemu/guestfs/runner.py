@@ -71,7 +71,14 @@ async def _run(action: str, chain: Chain, timeout_s: float) -> Preparation:
         f"LIBGUESTFS_PATH={system}",
         f"PYTHONPATH={_SOURCES}",
     ]
-    program = [PYTHON, "-B", "-m", "stillframe.qemu.guestfs.inside", action, json_filename(chain, writable=writable)]
+    program = [
+        PYTHON,
+        "-B",
+        "-m",
+        "stillframe.qemu.guestfs.inside",
+        action,
+        json_filename(chain, writable_files=int(writable)),
+    ]
     try:
         done = await run_tool(["env", *environment, *program], policy=policy, timeout_s=timeout_s)
         return msgspec.json.decode(done.stdout, type=Preparation)
