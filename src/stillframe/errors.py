@@ -221,6 +221,11 @@ class JobNotFoundError(NotFoundError):
     default_message = "An exception occurred during task query."
 
 
+class JobNotStoredError(StillframeError):
+    code = "job_not_stored"
+    default_message = "An error occurred when the job was submitted."
+
+
 class ProjectMismatchError(ForbiddenError):
     code = "project_mismatch"
     default_message = "The project ID and token in the request are invalid."
@@ -345,6 +350,13 @@ class ServerNotCapturableError(ConflictError):
 class ServerHasNoSystemDiskError(ConflictError):
     code = "server_has_no_system_disk"
     default_message = "The VM does not have a system disk."
+
+
+class SystemDiskRefusedError(ConflictError):
+    """Its row says nothing against it, but there is no data, or it is somebody else's."""
+
+    code = "system_disk_refused"
+    default_message = "The ECS system disk cannot be used to create an image."
 
 
 class SystemDiskUnavailableError(ConflictError):

@@ -9,6 +9,7 @@ import msgspec
 from stillframe.config import Settings
 from stillframe.db import Transaction
 from stillframe.errors import ImageJobLimitError, ImageNameTakenError, NotFoundError
+from stillframe.identity import service as identity
 from stillframe.identity.model import Caller
 from stillframe.images import consolidation, quota, rows
 from stillframe.images.model import Image, ImageStatus, OsInfo
@@ -82,7 +83,8 @@ async def capture_server(tx: Transaction, caller: Caller, settings: Settings, re
 
 
 async def require_room_for_job(tx: Transaction, project_id: str, settings: Settings) -> None:
-    """Raises: ImageJobLimitError when the project has too many unfinished image jobs."""
+    """Exact: the project's row is locked. Raises: ImageJobLimitError for too many unfinished image jobs."""
+    await identity.lock_project(tx, project_id)
     if await jobs.count_live_jobs(tx, project_id, Service.IMS) >= settings.image_jobs_limit:
         raise ImageJobLimitError
 

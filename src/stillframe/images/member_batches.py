@@ -163,7 +163,6 @@ async def _submit(
     tx: Transaction, caller: Caller, settings: Settings, kind: str, images: list[str], args: dict[str, Any]
 ) -> Job:
     project_id = caller.require_project()
-    await identity.lock_project(tx, project_id)
     await require_room_for_job(tx, project_id, settings)
     return await jobs.submit_job(
         tx,

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+import sqlalchemy as sa
 from msgspec.structs import replace
 
 from stillframe.db import Transaction
-from stillframe.errors import ConflictError, NotFoundError, StillframeError
+from stillframe.db.outages import is_outage
+from stillframe.errors import ConflictError, JobNotStoredError, NotFoundError, StillframeError
 from stillframe.jobs import rows
 from stillframe.jobs.model import LIVE, Job, JobState, NewJob, Service
 from stillframe.kit.clock import utcnow
@@ -15,7 +17,10 @@ from stillframe.kit.ids import derived_uuid, new_hex_id
 
 
 async def submit_job(tx: Transaction, new: NewJob) -> Job:
-    """Stores the job and has the worker told after the commit; no commit, no job."""
+    """Stores the job and has the worker told after the commit; no commit, no job.
+
+    Raises: JobNotStoredError.
+    """
     now = utcnow()
     job = Job(
         id=new.id or new_hex_id(),
@@ -38,7 +43,12 @@ async def submit_job(tx: Transaction, new: NewJob) -> Job:
         finished_at=None,
         deadline_at=now + timedelta(seconds=new.timeout_s),
     )
-    await rows.insert_job(tx, job)
+    try:
+        await rows.insert_job(tx, job)
+    except sa.exc.SQLAlchemyError as error:
+        if is_outage(error):  # a step that submits another job waits for it to end
+            raise
+        raise JobNotStoredError(cause=error) from error
     tx.wake_worker_on_commit()
     return job
 

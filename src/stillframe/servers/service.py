@@ -20,6 +20,7 @@ from stillframe.errors import (
     ServerNotCapturableError,
     ServerNotFoundError,
     ServerNotStoppedError,
+    SystemDiskRefusedError,
     SystemDiskTooLargeError,
     SystemDiskUnavailableError,
 )
@@ -162,7 +163,7 @@ async def lock_for_capture(
     Of two captures at once one gets ServerBusyError: the row is locked while it is looked at.
 
     Raises, in this order: ServerNotFoundError, ServerNotCapturableError, ServerBusyError, ServerNotStoppedError,
-    ServerHasNoSystemDiskError, SystemDiskUnavailableError, SystemDiskTooLargeError.
+    ServerHasNoSystemDiskError, SystemDiskUnavailableError, SystemDiskTooLargeError, SystemDiskRefusedError.
     """
     server = await rows.get_server(tx, server_id, lock=True) if is_uuid(server_id) else None
     if server is None or server.project_id != project_id:
@@ -178,10 +179,12 @@ async def lock_for_capture(
         raise ServerNotStoppedError
     if root is None:
         raise ServerHasNoSystemDiskError
-    if root.status not in USABLE or root.layer_id is None:
+    if root.status not in USABLE:
         raise SystemDiskUnavailableError
     if root.size_bytes > TIB:
         raise SystemDiskTooLargeError
+    if root.layer_id is None or root.project_id != project_id:
+        raise SystemDiskRefusedError
     await rows.replace_server(tx, replace(server, task_state=RULES[Action.CAPTURE].task))
     return CaptureSource(
         server_id=server.id,

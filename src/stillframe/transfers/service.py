@@ -16,6 +16,7 @@ from stillframe.errors import (
     PublicImageExportError,
     WholeImageExportError,
 )
+from stillframe.identity import service as identity
 from stillframe.identity.model import Caller
 from stillframe.images import service as images
 from stillframe.images.capture import require_room_for_job
@@ -71,6 +72,8 @@ async def submit_export(tx: Transaction, caller: Caller, settings: Settings, req
     """
     image = await check_exportable(tx, caller, settings, request)
     project_id = caller.require_project()
+    # Of two requests at once the second waits here, and then finds the job of the first.
+    await identity.lock_project(tx, project_id)
     if await jobs.has_live_job(tx, image.id, EXPORT_KIND):
         raise ExportRunningError
     await require_room_for_job(tx, project_id, settings)

@@ -223,6 +223,10 @@ NEVER_ANSWERED: dict[str, str] = {
         ("IMG.0104", "IMG.0145", "IMG.0177", "IMG.0178", "IMG.0179", "IMG.0189"),
         "one region: images are not copied to another (IMG.0105)",
     ),
+    **dict.fromkeys(
+        ("IMG.0181", "IMG.0182", "IMG.0183", "IMG.0184", "IMG.0185", "IMG.0186", "IMG.0188", "IMG.0193"),
+        "backups are not kept in vaults: a vault_id is taken and says nothing",
+    ),
     "IMG.0153": "there is no dedicated storage",
     "IMG.0164": "there are no spot servers",
     "IMG.0168": "data disk images can be updated, as the service really does it",
