@@ -61,6 +61,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     volume_quota_gib: int = 32768
     upload_limit_bytes: int = 1024**4
     export_limit_bytes: int = 128 * 1024**3
+    import_limit_bytes: int = 128 * 1024**3
+    quick_import_limit_bytes: int = 1024**4
     copy_limit_bytes: int = 128 * 1024**3
     """Virtual size of the largest image that can be copied."""
 

@@ -289,6 +289,11 @@ class BucketRefusedError(ForbiddenError):
     default_message = "The specified bucket cannot be accessed."
 
 
+class BucketRegionError(ForbiddenError):
+    code = "bucket_region"
+    default_message = "The region of the bucket where the image file is stored is inconsistent with that of the user."
+
+
 class ObjectExistsError(ConflictError):
     code = "object_exists"
     default_message = (

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stillframe.blobs.digests import Progress
 from stillframe.blobs.object_store import ObjectStore, ObjectStoreSettings
+from stillframe.blobs.staging import Staged, stage
 from stillframe.blobs.upload_parts import MIN_PART_BYTES, UploadParts, part_size_for
 from stillframe.errors import (
     BucketNameInvalidError,
@@ -42,11 +44,30 @@ def file_of(path: Path, size_bytes: int) -> Path:
     return path
 
 
+async def download(
+    store: ObjectStore,
+    key: str,
+    target: Path,
+    on_progress: Progress | None = None,
+    *,
+    max_unpacked_bytes: int = 100 * MIB,
+) -> Staged:
+    info, chunks = await store.open_object(BUCKET, key)
+    return await stage(
+        chunks,
+        target,
+        source_bytes=info.size_bytes,
+        max_unpacked_bytes=max_unpacked_bytes,
+        which_digests=lambda _prefix: ["sha256"],
+        on_progress=on_progress,
+    )
+
+
 @pytest.mark.parametrize("size", [0, 1, PART - 1, PART, PART + 1, 4 * PART + 17])
 async def test_a_file_comes_back_as_it_went(store: ObjectStore, tmp_path: Path, size: int) -> None:
     source, target = file_of(tmp_path / "source", size), tmp_path / "target"
     sent = await store.upload_file(source, BUCKET, f"disks/{size}", part_size=PART)
-    got = await store.download_file(BUCKET, f"disks/{size}", target, max_bytes=size)
+    got = await download(store, f"disks/{size}", target)
     assert sent.size_bytes == got.size_bytes == size
     assert target.read_bytes() == source.read_bytes()
     assert target.stat().st_mode & 0o777 == 0o600
@@ -58,7 +79,7 @@ async def test_progress_never_goes_back_and_is_whole_only_at_the_end(store: Obje
     up: list[tuple[int, int]] = []
     down: list[tuple[int, int]] = []
     await store.upload_file(source, BUCKET, "progress", lambda *seen: up.append(seen), part_size=PART)
-    await store.download_file(BUCKET, "progress", tmp_path / "target", lambda *seen: down.append(seen), max_bytes=size)
+    await download(store, "progress", tmp_path / "target", lambda *seen: down.append(seen))
     for seen in (up, down):
         assert seen == sorted(seen)
         assert seen[-1] == (size, size)
@@ -143,17 +164,15 @@ async def test_holes_come_back_as_holes(store: ObjectStore, tmp_path: Path) -> N
         file.write(b"data")
         file.truncate(40 * MIB)
     await store.upload_file(source, BUCKET, "sparse")
-    await store.download_file(BUCKET, "sparse", target, max_bytes=40 * MIB)
+    await download(store, "sparse", target)
     assert target.read_bytes() == source.read_bytes()
     assert target.stat().st_blocks * 512 < MIB
 
 
-async def test_an_object_over_the_limit_is_refused_before_anything_is_written(
-    store: ObjectStore, tmp_path: Path
-) -> None:
+async def test_an_object_over_the_limit_leaves_nothing(store: ObjectStore, tmp_path: Path) -> None:
     await store.upload_file(file_of(tmp_path / "source", 1001), BUCKET, "large")
-    with pytest.raises(LimitExceededError, match="1001 bytes, 1000 are allowed"):
-        await store.download_file(BUCKET, "large", tmp_path / "target", max_bytes=1000)
+    with pytest.raises(LimitExceededError, match="more than the 1000 bytes allowed"):
+        await download(store, "large", tmp_path / "target", max_bytes=1000)
     assert not (tmp_path / "target").exists()
 
 
@@ -168,16 +187,14 @@ async def test_an_object_damaged_in_the_store_is_found_out(
         file.write(b"rot")
     os.utime(kept, ns=(times.st_atime_ns, times.st_mtime_ns))
     with pytest.raises(BucketUnreachableError, match="damaged"):
-        await store.download_file(BUCKET, "damaged", tmp_path / "target", max_bytes=MIB)
+        await download(store, "damaged", tmp_path / "target")
     assert not (tmp_path / "target").exists()
 
 
 async def test_a_cancelled_download_leaves_no_file(store: ObjectStore, tmp_path: Path) -> None:
     target = tmp_path / "target"
     await store.upload_file(file_of(tmp_path / "source", 60 * MIB), BUCKET, "long")
-    task = asyncio.create_task(
-        store.download_file(BUCKET, "long", target, lambda *_: task.cancel(), max_bytes=60 * MIB)
-    )
+    task = asyncio.create_task(download(store, "long", target, lambda *_: task.cancel()))
     with pytest.raises(asyncio.CancelledError):
         await task
     assert not target.exists()
@@ -186,8 +203,8 @@ async def test_a_cancelled_download_leaves_no_file(store: ObjectStore, tmp_path:
 async def test_a_prefix_is_as_long_as_asked_or_as_the_object(store: ObjectStore, tmp_path: Path) -> None:
     source = file_of(tmp_path / "source", 3 * MIB)
     await store.upload_file(source, BUCKET, "prefix")
-    assert await store.read_prefix(BUCKET, "prefix", 70_000) == source.read_bytes()[:70_000]
-    assert await store.read_prefix(BUCKET, "prefix", 9 * MIB) == source.read_bytes()
+    assert (await store.peek(BUCKET, "prefix", 70_000))[1] == source.read_bytes()[:70_000]
+    assert (await store.peek(BUCKET, "prefix", 9 * MIB))[1] == source.read_bytes()
 
 
 async def test_what_is_known_of_an_object_without_reading_it(store: ObjectStore, tmp_path: Path) -> None:
@@ -211,9 +228,9 @@ async def test_deleting_twice_is_as_good_as_once(store: ObjectStore, tmp_path: P
 async def test_what_is_not_there(store: ObjectStore, tmp_path: Path) -> None:
     source = file_of(tmp_path / "source", 10)
     with pytest.raises(ObjectNotFoundError):
-        await store.download_file(BUCKET, "nothing", tmp_path / "target", max_bytes=10)
+        await download(store, "nothing", tmp_path / "target")
     with pytest.raises(ObjectNotFoundError):
-        await store.read_prefix(BUCKET, "nothing", 10)
+        await store.peek(BUCKET, "nothing", 10)
     with pytest.raises(BucketRefusedError):
         await store.upload_file(source, "no-such-bucket", "key")
     assert not await store.bucket_exists("no-such-bucket")

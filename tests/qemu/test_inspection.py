@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from stillframe.errors import InvalidInputError
 from stillframe.qemu import img
 from stillframe.qemu.configdrive import build_config_drive
-from stillframe.qemu.inspection import ForeignFormat, InspectedImage, inspect_image
+from stillframe.qemu.inspection import ForeignFormat, InspectedImage, Window, inspect_image
 from stillframe.qemu.inspection.detection import _inspect
 from stillframe.qemu.model import ChainLink
 from tests.qemu.disks import GIB, MIB, random_file, tool, write_pattern
@@ -22,6 +22,7 @@ KINDS = {
     "qcow2": ("qcow2", "qcow2", ()),
     "qcow2 compressed": ("qcow2", "qcow2", ("-c", "-o", "compression_type=zstd")),
     "qcow2 v2": ("qcow2", "qcow2", ("-o", "compat=0.10")),
+    "qcow": ("qcow", "qcow", ()),
     "raw": ("raw", "raw", ()),
     "vmdk": ("vmdk", "vmdk", ("-o", "subformat=monolithicSparse")),
     "vmdk stream": ("vmdk", "vmdk", ("-o", "subformat=streamOptimized")),
@@ -109,11 +110,44 @@ async def test_a_partitioned_raw_disk_that_was_cut_is_refused(tmp_path: Path) ->
     assert "truncated" in await refusal(disk)
 
 
-async def test_a_raw_disk_may_hold_anything_that_is_no_other_format(tmp_path: Path) -> None:
+async def test_what_is_declared_to_be_a_raw_disk_may_hold_anything(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     for content in (b"x", bytes(MIB), b"just text\n" * 1000, bytes(510) + b"\x55\xaa" + bytes(1000)):
         disk.write_bytes(content)
-        assert (await inspect(disk)).virtual_size_bytes == len(content)
+        assert (await inspect(disk, declared=ForeignFormat.RAW)).virtual_size_bytes == len(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"just text\n" * 1000, "no known format"),
+        (b"# Disk DescriptorFile\nversion=1\n" + bytes(2048), "other files"),
+        (b"COWD" + bytes(508), "several files"),
+        (b"PK\x03\x04" + bytes(508), "zip"),
+        (b"\x1f\x8b\x08" + bytes(509), "gzip"),
+        (bytes(257) + b"ustar" + bytes(250), "tar"),
+    ],
+)
+async def test_what_nobody_declared_must_look_like_a_disk(tmp_path: Path, content: bytes, reason: str) -> None:
+    disk = tmp_path / "disk"
+    disk.write_bytes(content)
+    assert reason in await refusal(disk)
+
+
+async def test_a_part_of_a_file_is_judged_and_read_like_a_file(samples: dict[str, Path], tmp_path: Path) -> None:
+    """As the members of an archive are, which need no file of their own for that."""
+    for kind in ("vmdk stream", "qcow2", "raw", "vhd fixed"):
+        content = samples[kind].read_bytes()
+        archive = tmp_path / kind
+        archive.write_bytes(b"x" * 1536 + content + b"y" * 1024)
+        window = Window(1536, len(content))
+        found = await inspect_image(archive, max_virtual_size_bytes=GIB, window=window)
+        assert (found.virtual_size_bytes, found.file_size_bytes) == (SIZE, len(content))
+        out = ChainLink(archive.with_suffix(".out"), "qcow2")
+        await img.import_disk(archive, found.format, out.path, window=window)
+        assert await img.compare((out,), (ChainLink(samples["raw"], "raw"),))
+        with pytest.raises(InvalidInputError, match="truncated"):
+            await inspect_image(archive, max_virtual_size_bytes=GIB, window=Window(1536, len(content) + 4096))
 
 
 async def test_an_iso_passes_and_a_cut_one_does_not(tmp_path: Path) -> None:

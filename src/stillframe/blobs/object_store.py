@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import functools
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,25 +15,27 @@ import obstore
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import S3Store
 
-from stillframe.blobs.bucket_requests import send
-from stillframe.blobs.digests import Progress
-from stillframe.blobs.sparse_file import receive_file
+from stillframe.blobs.bucket_requests import Answer, send
+from stillframe.blobs.digests import HashLane, Progress
+from stillframe.blobs.object_stream import RANGE_BYTES, ranges_in_order
 from stillframe.blobs.upload_parts import UploadParts
 from stillframe.errors import (
     BucketNameInvalidError,
     BucketRefusedError,
+    BucketRegionError,
     BucketUnreachableError,
     InvalidInputError,
-    LimitExceededError,
     ObjectNotFoundError,
 )
 
 if TYPE_CHECKING:
+    from obstore import GetOptions, GetResult
     from obstore.store import ClientConfig
 
 UPLOADS_AT_ONCE = 4
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
 _MD5 = re.compile(r"[0-9a-f]{32}", re.ASCII)
+_CHUNK_BYTES = 4 * 1024 * 1024
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _PRESIGNED_FOR = timedelta(minutes=5)
 
@@ -46,6 +49,8 @@ class ObjectStoreSettings:
     access_key: str
     secret_key: str = field(repr=False)
     security_token: str | None = field(default=None, repr=False)
+    answers_ranges: bool = True
+    """`rclone serve s3` (1.75) answers 200 where 206 is due, which is found out at the cost of a request each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,10 @@ class ObjectInfo:
     size_bytes: int
     etag: str | None
     last_modified: datetime
+
+    @property
+    def md5(self) -> str | None:
+        return self.etag if _is_md5(self.etag) else None
 
 
 class ObjectStore:
@@ -70,16 +79,27 @@ class ObjectStore:
 
     async def bucket_exists(self, bucket: str) -> bool:
         """False also for a bucket which is there but not the account's: the two are never told apart."""
-        status = await self._send("HEAD", bucket)
-        if status in (200, 301, 403, 404):
-            return status == 200
-        raise BucketUnreachableError(cause=f"HEAD {bucket}: {status}")
+        return (await self._head_bucket(bucket)).status == 200
+
+    async def require_bucket(self, bucket: str) -> None:
+        """Raises: BucketRefusedError as `bucket_exists` answers False; BucketRegionError for one elsewhere."""
+        answer = await self._head_bucket(bucket)
+        if answer.status in (200, 301) and answer.region not in (None, self._settings.region):
+            raise BucketRegionError
+        if answer.status != 200:
+            raise BucketRefusedError
+
+    async def _head_bucket(self, bucket: str) -> Answer:
+        answer = await self._send("HEAD", bucket)
+        if answer.status in (200, 301, 403, 404):
+            return answer
+        raise BucketUnreachableError(cause=f"HEAD {bucket}: {answer.status}")
 
     async def create_bucket(self, bucket: str) -> None:
         """Safe to repeat: a bucket the account already has is left as it is."""
         region = f"<LocationConstraint>{self._settings.region}</LocationConstraint>"
         body = f"<CreateBucketConfiguration>{region}</CreateBucketConfiguration>".encode()
-        status = await self._send("PUT", bucket, body)
+        status = (await self._send("PUT", bucket, body)).status
         if status == 200 or (status == 409 and await self.bucket_exists(bucket)):
             return
         if status in (403, 409):
@@ -102,8 +122,8 @@ class ObjectStore:
         with contextlib.suppress(ObjectNotFoundError), _translated(bucket, key):
             await obstore.delete_async(self._store(bucket), _checked(key))
 
-    async def read_prefix(self, bucket: str, key: str, length: int) -> bytes:
-        """The first bytes of the object, all of it if it is shorter.
+    async def peek(self, bucket: str, key: str, length: int) -> tuple[ObjectInfo, bytes]:
+        """What there is to know about the object, and its first bytes: all of it if it is shorter.
 
         Raises: ObjectNotFoundError.
         """
@@ -116,7 +136,7 @@ class ObjectStore:
                 prefix += bytes(chunk)
                 if len(prefix) >= length:
                     break
-        return prefix[:length]
+        return _info(result.meta), prefix[:length]
 
     async def upload_file(
         self,
@@ -172,30 +192,40 @@ class ObjectStore:
             result = await obstore.get_async(self._store(bucket), key)
             return await parts.equal(result.stream(min_chunk_size=parts.part_size))
 
-    async def download_file(
-        self,
-        bucket: str,
-        key: str,
-        path: Path,
-        on_progress: Progress | None = None,
-        *,
-        max_bytes: int,
-    ) -> ObjectInfo:
-        """Writes a sparse file and syncs it to the disk; `path` does not remain when this fails or is cancelled.
+    async def open_object(self, bucket: str, key: str) -> tuple[ObjectInfo, AsyncGenerator[bytes, None]]:
+        """The object's bytes in order, all of one state of it; in parallel where the store answers ranges.
 
-        Raises: ObjectNotFoundError; LimitExceededError, before a byte is written, if the object has over `max_bytes`.
+        Reading raises BucketUnreachableError when the object changes meanwhile, arrives damaged or ends early.
+
+        Raises: ObjectNotFoundError.
         """
-        with _translated(bucket, key):
-            result = await obstore.get_async(self._store(bucket), _checked(key))
-            info = _info(result.meta)
-            if info.size_bytes > max_bytes:
-                raise LimitExceededError(f"The object has {info.size_bytes} bytes, {max_bytes} are allowed.")
-            md5 = info.etag if _is_md5(info.etag) else None
-            chunks = result.stream(min_chunk_size=4 * 1024 * 1024)
-            await receive_file(chunks, path, info.size_bytes, md5=md5, on_progress=on_progress)
-        return info
+        beginning = await self._first_range(bucket, key) if self._settings.answers_ranges else None
+        if beginning is None:
+            with _translated(bucket, key):
+                result = await obstore.get_async(self._store(bucket), _checked(key))
+            info, chunks = _info(result.meta), _stream(result, bucket, key)
+        else:
+            info, first = beginning
+            fetch = functools.partial(self._fetch_range, bucket, key, info)
+            chunks = ranges_in_order(first, fetch, info.size_bytes)
+        return info, _checked_chunks(chunks, info)
 
-    async def _send(self, method: str, bucket: str, body: bytes | None = None) -> int:
+    async def _first_range(self, bucket: str, key: str) -> tuple[ObjectInfo, bytes] | None:
+        """None when this store answers a range with the whole, or the object is empty and has no range."""
+        try:
+            options: GetOptions = {"range": (0, RANGE_BYTES)}
+            result = await obstore.get_async(self._store(bucket), _checked(key), options=options)
+            return _info(result.meta), bytes(await result.bytes_async())
+        except (BaseError, FileNotFoundError):
+            return None
+
+    async def _fetch_range(self, bucket: str, key: str, info: ObjectInfo, start: int, end: int) -> bytes:
+        with _translated(bucket, key):
+            options: GetOptions = {"range": (start, end), "if_match": f'"{info.etag}"' if info.etag else None}
+            result = await obstore.get_async(self._store(bucket), key, options=options)
+            return bytes(await result.bytes_async())
+
+    async def _send(self, method: str, bucket: str, body: bytes | None = None) -> Answer:
         with _translated(bucket, ""):
             url = await obstore.sign_async(self._store(bucket), method, "", _PRESIGNED_FOR)  # type: ignore[call-overload]
         return await send(method, url, body, through_proxy=not self._is_loopback())
@@ -241,6 +271,29 @@ class ObjectStore:
 
     def _is_loopback(self) -> bool:
         return urlsplit(self._settings.endpoint).hostname in _LOOPBACK
+
+
+async def _stream(result: "GetResult", bucket: str, key: str) -> AsyncGenerator[bytes, None]:
+    with _translated(bucket, key):
+        async for chunk in result.stream(min_chunk_size=_CHUNK_BYTES):
+            yield bytes(chunk)
+
+
+async def _checked_chunks(chunks: AsyncGenerator[bytes, None], info: ObjectInfo) -> AsyncGenerator[bytes, None]:
+    received_bytes = 0
+    async with contextlib.aclosing(chunks), contextlib.AsyncExitStack() as stack:
+        lane = HashLane("md5") if info.md5 else None
+        if lane:
+            stack.callback(lane.close)
+        async for chunk in chunks:
+            received_bytes += len(chunk)
+            if lane:
+                await lane.feed(chunk)
+            yield chunk
+        if received_bytes != info.size_bytes:
+            raise BucketUnreachableError("The object ended before its last byte.")
+        if lane and await lane.hexdigest() != info.md5:
+            raise BucketUnreachableError("The object arrived damaged.")
 
 
 def _checked(key: str) -> str:

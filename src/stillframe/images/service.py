@@ -44,7 +44,7 @@ from stillframe.layers.model import Layer
 SYSTEM_PROJECT_ID = "0" * 32
 """Owns the public images that come with the service; nobody is a member of it."""
 
-JOBS_THAT_KEEP_AN_IMAGE = ("image_export", "image_import")
+JOBS_THAT_KEEP_AN_IMAGE = ("image_export", "image_import", "obs_register")
 """Kinds of jobs which read or write an image's data; it cannot be deleted meanwhile."""
 
 

@@ -18,11 +18,11 @@ INTERVAL_S = 0.5
 class ProgressReporter:
     """`async with ProgressReporter(database, job.id, "flattening") as progress:` ... `progress.update(done, total)`."""
 
-    def __init__(self, database: Database, job_id: str, phase: str) -> None:
+    def __init__(self, database: Database, job_id: str, phase: str, *, done: int = 0, total: int = 0) -> None:
         self._database = database
         self._job_id = job_id
         self._phase = phase
-        self._seen = (0, 0)
+        self._seen = (done, total)
         self._task: asyncio.Task[None] | None = None
 
     def update(self, done_bytes: int, total_bytes: int) -> None:
@@ -41,7 +41,7 @@ class ProgressReporter:
             await asyncio.wait([self._task])
 
     async def _write_often(self) -> None:
-        written = (0, 0)
+        written = self._seen
         while True:
             await asyncio.sleep(INTERVAL_S)
             seen = self._seen

@@ -29,6 +29,7 @@ from stillframe.ops.wake import listen_for_wakes
 from stillframe.qemu.host import choose_machine_user
 from stillframe.servers import workflows as server_workflows
 from stillframe.servers.watch import MachineWatch
+from stillframe.transfers import importing
 from stillframe.transfers import workflows as transfer_workflows
 
 log = structlog.get_logger("stillframe.worker")
@@ -46,6 +47,7 @@ def recipe_book() -> RecipeBook:
         consolidation.RECIPE,
         copying.RECIPE,
         transfer_workflows.RECIPE,
+        *importing.RECIPES,
         *member_batches.RECIPES,
         *server_workflows.RECIPES,
     )

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from stillframe.qemu.inspection.model import ForeignFormat
+from stillframe.qemu.inspection.model import ForeignFormat, Window
 from stillframe.qemu.model import Chain, ChainLink
 
 BlockNode = dict[str, Any]
@@ -18,6 +18,7 @@ FileName = Callable[[Path], str]
 
 _FOREIGN_DRIVERS = {
     ForeignFormat.QCOW2: "qcow2",
+    ForeignFormat.QCOW: "qcow",
     ForeignFormat.RAW: "raw",
     ForeignFormat.VMDK: "vmdk",
     ForeignFormat.VHD: "vpc",
@@ -38,10 +39,13 @@ def blockdev(chain: Chain, *, name: str, writable: bool, file_name: FileName = s
     return _compact(_graph(chain, file_name=file_name, name=name, writable_files=int(writable)))
 
 
-def foreign_filename(path: Path, foreign_format: ForeignFormat) -> str:
+def foreign_filename(path: Path, foreign_format: ForeignFormat, window: Window | None = None) -> str:
     """What qemu-img takes to read a file from outside, opened as what it was found to be and nothing else."""
-    node: BlockNode = {"driver": _FOREIGN_DRIVERS[foreign_format], "read-only": True, "file": _file(path, str)}
-    if foreign_format in (ForeignFormat.QCOW2, ForeignFormat.QED):
+    file = _file(path, str)
+    if window:
+        file = {"driver": "raw", "read-only": True, "offset": window.offset, "size": window.length, "file": file}
+    node: BlockNode = {"driver": _FOREIGN_DRIVERS[foreign_format], "read-only": True, "file": file}
+    if foreign_format in (ForeignFormat.QCOW2, ForeignFormat.QCOW, ForeignFormat.QED):
         node["backing"] = None
     if foreign_format is ForeignFormat.VHD:
         # The size the header says, and not the nearest that cylinders, heads and sectors can express.

@@ -11,7 +11,7 @@ from typing import Any
 
 from stillframe.errors import ToolFailedError
 from stillframe.qemu.graph import foreign_filename, json_filename
-from stillframe.qemu.inspection.model import ForeignFormat
+from stillframe.qemu.inspection.model import ForeignFormat, Window
 from stillframe.qemu.model import Chain, ChainLink, CheckReport, ImageInfo, Measurement
 from stillframe.qemu.qcow2 import encode_empty
 from stillframe.qemu.runner import Completed, ToolPolicy, run_tool
@@ -77,14 +77,21 @@ async def export(chain: Chain, out: Path, driver: str, on_progress: OnProgress |
 
 
 async def import_disk(
-    source: Path, foreign_format: ForeignFormat, out: Path, on_progress: OnProgress | None = None
+    source: Path,
+    foreign_format: ForeignFormat,
+    out: Path,
+    on_progress: OnProgress | None = None,
+    *,
+    window: Window | None = None,
 ) -> None:
-    """Writes a file from outside as a qcow2 disk of ours, compressed. It must have passed `inspect_image`.
+    """Writes a file from outside, or a part of it, as a qcow2 disk of ours, compressed.
+
+    It must have passed `inspect_image` with the same window.
 
     `out` is gone again if this fails or is cancelled.
     """
     options = ["-O", "qcow2", "-W", "-c", "-o", "compression_type=zstd"]
-    await _convert_file((source,), foreign_filename(source, foreign_format), out, options, on_progress)
+    await _convert_file((source,), foreign_filename(source, foreign_format, window), out, options, on_progress)
 
 
 async def commit(top: ChainLink, base: ChainLink) -> None:

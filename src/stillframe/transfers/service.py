@@ -5,7 +5,6 @@ from stillframe.config import Settings
 from stillframe.db import Transaction
 from stillframe.errors import (
     BackupImageExportError,
-    BucketRefusedError,
     ChargedImageExportError,
     ExportRunningError,
     ExportTooLargeError,
@@ -58,10 +57,9 @@ async def check_exportable(tx: Transaction, caller: Caller, settings: Settings, 
 async def check_target(store: ObjectStore, request: ExportRequest) -> None:
     """Asks the bucket itself; no transaction is open meanwhile.
 
-    Raises: BucketRefusedError when it is not there or not the project's, ObjectExistsError.
+    Raises: BucketRefusedError when it is not there or not the project's, BucketRegionError, ObjectExistsError.
     """
-    if not await store.bucket_exists(request.bucket):
-        raise BucketRefusedError
+    await store.require_bucket(request.bucket)
     if await store.object_exists(request.bucket, request.key):
         raise ObjectExistsError
 

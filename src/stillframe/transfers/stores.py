@@ -15,5 +15,11 @@ async def store_of_project(resources: Resources, project_id: str) -> ObjectStore
             account = await service_access_key(tx, resources.token_keys, project_id)
         key, secret = account.access, account.secret
     return ObjectStore(
-        ObjectStoreSettings(endpoint=settings.url("obs"), region=settings.region, access_key=key, secret_key=secret)
+        ObjectStoreSettings(
+            endpoint=settings.url("obs"),
+            region=settings.region,
+            access_key=key,
+            secret_key=secret,
+            answers_ranges=bool(settings.obs_endpoint),
+        )
     )

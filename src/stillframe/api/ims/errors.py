@@ -14,6 +14,7 @@ from stillframe import errors as e
 from stillframe.api.ims.codes import TEXTS
 from stillframe.images import errors as ie
 from stillframe.images import refusals as r
+from stillframe.transfers import errors as te
 
 log = structlog.get_logger("stillframe.api.ims")
 
@@ -43,6 +44,7 @@ TABLE: dict[type[e.StillframeError], tuple[int, str]] = {
     e.DescriptionInvalidError: (400, "IMG.0054"),
     e.ImageSizesInvalidError: (400, "IMG.0055"),
     e.OsVersionInvalidError: (400, "IMG.0056"),
+    e.BucketRegionError: (400, "IMG.0058"),
     e.ImageJobLimitError: (400, "IMG.0060"),
     e.ServerNotCapturableError: (400, "IMG.0063"),
     e.ImageIdInvalidError: (400, "IMG.0066"),
@@ -110,6 +112,17 @@ TABLE: dict[type[e.StillframeError], tuple[int, str]] = {
     e.ToolFailedError: (400, "IMG.0014"),
     e.GuestToolsMissingError: (400, "IMG.0014"),
     e.GuestDiskUnreadableError: (400, "IMG.0138"),
+    te.ImageTypeInvalidError: (400, "IMG.0024"),
+    te.DiskLargerThanImageError: (400, "IMG.0055"),
+    te.ImageFileInvalidError: (400, "IMG.0057"),
+    te.ImageFileChecksumError: (400, "IMG.0057"),
+    te.ImageFileTooLargeError: (400, "IMG.0059"),
+    te.ImageSourceInvalidError: (400, "IMG.0117"),
+    te.OsTypeInvalidError: (400, "IMG.0122"),
+    te.DuplicateFileError: (400, "IMG.0123"),
+    te.OsInfoMissingError: (400, "IMG.0166"),
+    te.TooManyFilesError: (400, "IMG.0194"),
+    te.RegistrationFailedError: (400, "IMG.1075"),
     e.ForbiddenError: (403, "IMG.0026"),
     e.NotOfferedError: (501, "IMG.0105"),
     e.UnavailableError: (503, "IMG.0061"),

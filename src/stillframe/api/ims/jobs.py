@@ -11,9 +11,14 @@ from stillframe.api.ims.errors import job_error_code, job_fail_reason
 from stillframe.images import capture, copying, member_batches
 from stillframe.jobs.model import Job, JobState
 from stillframe.kit.clock import iso_millis_z
+from stillframe.transfers import imports
 from stillframe.transfers.service import EXPORT_KIND
 
 JOB_TYPES = {
+    imports.SYSTEM_KIND: "imsImportImageJob",
+    imports.DATA_KIND: "imsImportDataImageJob",
+    imports.OVA_KIND: "imsImportOvaImageJob",
+    imports.REGISTER_KIND: "imsNativeImportImageJob",
     capture.KIND: "imsCreateImageByInstance",
     copying.KIND: "imsCopyImageInRegionJob",
     EXPORT_KIND: "imsNativeExportImageJob",

@@ -5,7 +5,7 @@ from typing import Any
 from litestar import Request, Router, delete, get, post
 from litestar.handlers import HTTPRouteHandler
 
-from stillframe.api.ims import catalogs, copies, members, tag_queries, tags, updates, wire
+from stillframe.api.ims import catalogs, copies, imports, members, tag_queries, tags, updates, wire
 from stillframe.api.ims.errors import exception_handlers
 from stillframe.api.ims.jobs import job_to_wire
 from stillframe.api.ims.lists import image_query, images_page
@@ -35,14 +35,19 @@ AnyRequest = Request[Any, Any, Any]
 
 
 @post(["/v2/cloudimages/action", "/v2.1/cloudimages/action", "/v1/cloudimages/action"], status_code=200)
-async def create_image(request: AnyRequest, tx: Transaction, caller: Caller, settings: Settings) -> dict[str, str]:
-    """From a server's system disk; the other sources are not offered yet."""
+async def create_image(
+    request: AnyRequest, caller: Caller, settings: Settings, database: Database, resources: Resources
+) -> dict[str, str]:
+    """From a server's system disk, or from a file of the object store; the other sources are not offered yet."""
     require_action(caller, "ims:serverImages:create")
     body = wire.decode_body(await request.body(), wire.CreateImageBody)
     wire.require_one_source(body)
+    if body.image_url:
+        return await imports.create_image_from_file(request, caller, resources)
     if body.instance_id is None:
         raise NotOfferedError("Images can be made from an ECS (instance_id) so far.")
-    job = await capture.capture_server(tx, caller, settings, wire.capture_request(body))
+    async with database.writing() as tx:
+        job = await capture.capture_server(tx, caller, settings, wire.capture_request(body))
     return {"job_id": job.id}
 
 
@@ -121,6 +126,7 @@ _offered: list[HTTPRouteHandler] = [
     show_job_of_token,
     cancel_job,
     list_images,
+    *imports.handlers,
     *members.handlers,
     *copies.handlers,
     *updates.handlers,

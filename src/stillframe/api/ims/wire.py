@@ -232,9 +232,13 @@ def checked_object_url(url: str) -> tuple[str, str]:
         raise e.ExportNameTooLongError
     if _BAD_IN_KEY.search(key) or any(part in ("", ".", "..") for part in key.split("/")):
         raise e.ExportNameInvalidError
-    if not _BUCKET.fullmatch(bucket) or ".." in bucket or _ADDRESS.fullmatch(bucket):
+    if not is_bucket_name(bucket):
         raise e.BucketNameInvalidError
     return bucket, key
+
+
+def is_bucket_name(text: str) -> bool:
+    return bool(_BUCKET.fullmatch(text)) and ".." not in text and not _ADDRESS.fullmatch(text)
 
 
 def checked_export_format(text: str | None, zvhd_writes_vhd: bool) -> ExportFormat:  # noqa: FBT001

@@ -6,6 +6,6 @@ the disk, is not larger inside than allowed, and has all the bytes its tables sp
 """
 
 from stillframe.qemu.inspection.detection import inspect_image
-from stillframe.qemu.inspection.model import ForeignFormat, InspectedImage
+from stillframe.qemu.inspection.model import ForeignFormat, InspectedImage, Window
 
-__all__ = ["ForeignFormat", "InspectedImage", "inspect_image"]
+__all__ = ["ForeignFormat", "InspectedImage", "Window", "inspect_image"]

@@ -8,12 +8,13 @@ from typing import Any, BinaryIO, cast
 from oslo_utils.imageutils import format_inspector
 
 from stillframe.errors import InvalidInputError
-from stillframe.qemu.inspection import plain, qcow2, qed, vdi, vhd, vhdx, vmdk
-from stillframe.qemu.inspection.model import ForeignFormat, InspectedImage
-from stillframe.qemu.inspection.reader import Reader, refuse
+from stillframe.qemu.inspection import plain, qcow, qcow2, qed, vdi, vhd, vhdx, vmdk
+from stillframe.qemu.inspection.model import ForeignFormat, InspectedImage, Window
+from stillframe.qemu.inspection.reader import Part, Reader, refuse
 
 _RULES = {
     ForeignFormat.QCOW2: qcow2.virtual_size,
+    ForeignFormat.QCOW: qcow.virtual_size,
     ForeignFormat.RAW: plain.raw_size,
     ForeignFormat.VMDK: vmdk.virtual_size,
     ForeignFormat.VHD: vhd.virtual_size,
@@ -31,24 +32,38 @@ _READ_BYTES = 64 * 1024
 
 
 async def inspect_image(
-    path: Path, *, max_virtual_size_bytes: int, declared_format: ForeignFormat | None = None
+    path: Path,
+    *,
+    max_virtual_size_bytes: int,
+    declared_format: ForeignFormat | None = None,
+    window: Window | None = None,
 ) -> InspectedImage:
-    """Whether this file may become a disk, and of which size.
+    """Whether this file, or the part of it in the window, may become a disk, and of which size.
+
+    What nobody has declared to be a raw disk must look like one: nothing else that is known, and whole sectors.
 
     Raises: InvalidInputError with a reason for whoever sent the file. Nothing else, whatever the bytes are.
     """
-    return await asyncio.to_thread(_inspect, path, max_virtual_size_bytes, declared_format)
+    return await asyncio.to_thread(_inspect, path, max_virtual_size_bytes, declared_format, window)
 
 
-def _inspect(path: Path, max_virtual_size_bytes: int, declared: ForeignFormat | None) -> InspectedImage:
-    with path.open("rb") as opened:
-        file = Reader(opened, os.fstat(opened.fileno()).st_size)
+def _inspect(
+    path: Path, max_virtual_size_bytes: int, declared: ForeignFormat | None, window: Window | None = None
+) -> InspectedImage:
+    with path.open("rb") as whole:
+        size_bytes = os.fstat(whole.fileno()).st_size
+        if window and window.offset + window.length > size_bytes:
+            raise refuse("The image file is truncated: parts of the disk are missing.")
+        opened = cast("BinaryIO", Part(whole, window)) if window else whole  # reading is all that is done with it
+        file = Reader(opened, window.length if window else size_bytes)
         if file.size_bytes == 0:
             raise refuse("The image file is empty.")
         found = _detect(opened, file)
         # An ISO which also boots from a stick is both; so is any file that somebody calls a raw disk of an ISO.
         if declared and found is not declared and not (declared is ForeignFormat.RAW and found is ForeignFormat.ISO):
             raise refuse(f"The image file is not {declared} but {found}.")
+        if declared is None and found is ForeignFormat.RAW:
+            plain.require_disk(file)
         size = _RULES[declared or found](file)
     if size == 0:
         raise refuse("The disk in the image file has no size.")
@@ -58,6 +73,8 @@ def _inspect(path: Path, max_virtual_size_bytes: int, declared: ForeignFormat | 
 
 
 def _detect(opened: BinaryIO, file: Reader) -> ForeignFormat:
+    if qcow.is_first_version(file):
+        return ForeignFormat.QCOW
     try:
         matches = _matches(opened, file.size_bytes)
         names = {inspector.NAME for inspector in matches}

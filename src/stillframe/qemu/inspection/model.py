@@ -7,6 +7,7 @@ class ForeignFormat(enum.StrEnum):
     """The formats a file from outside may have, as Glance calls them."""
 
     QCOW2 = "qcow2"
+    QCOW = "qcow"
     RAW = "raw"
     VMDK = "vmdk"
     VHD = "vhd"
@@ -14,6 +15,13 @@ class ForeignFormat(enum.StrEnum):
     VDI = "vdi"
     QED = "qed"
     ISO = "iso"
+
+
+class Window(msgspec.Struct, frozen=True):
+    """A part of a file, which is a disk by itself: one member of an archive."""
+
+    offset: int
+    length: int
 
 
 class InspectedImage(msgspec.Struct, frozen=True, kw_only=True):

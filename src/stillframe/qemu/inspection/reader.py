@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from stillframe.errors import InvalidInputError
+from stillframe.qemu.inspection.model import Window
 
 _CHUNK_BYTES = 1024**2
 
@@ -12,6 +13,24 @@ _CHUNK_BYTES = 1024**2
 def refuse(reason: str) -> InvalidInputError:
     """`reason` is a sentence for whoever sent the file."""
     return InvalidInputError(reason, field="file")
+
+
+class Part:
+    """A window on an open file, as a file of its own."""
+
+    def __init__(self, file: BinaryIO, window: Window) -> None:
+        self._file = file
+        self._window = window
+        self.seek(0)
+
+    def seek(self, offset: int) -> int:
+        return self._file.seek(self._window.offset + offset)
+
+    def tell(self) -> int:
+        return self._file.tell() - self._window.offset
+
+    def read(self, length: int) -> bytes:
+        return self._file.read(max(0, min(length, self._window.length - self.tell())))
 
 
 class Reader:
