@@ -2,13 +2,11 @@
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.api.ims import importing
-from tests.api.ims.importing import BUCKET, DRIVERS, SIZE, import_image, make_ova, packed, post, put, same_disk, show
-from tests.qemu.disks import MIB, tool, write_pattern
+from tests.api.ims.importing import DRIVERS, SIZE, import_image, put, same_disk, show
 from tests.system import System
 
 
