@@ -66,6 +66,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     copy_limit_bytes: int = 128 * 1024**3
     """Virtual size of the largest image that can be copied."""
 
+    import_methods: tuple[str, ...] = ("glance-direct", "web-download", "copy-image")
+    """Ways of Glance's import that callers may use."""
+    web_download_schemes: tuple[str, ...] = ("http", "https")
+    web_download_ports: tuple[int, ...] = (80, 443)
+    web_download_hosts: tuple[str, ...] = ()
+    """Names, addresses and networks that an import may download from although they are not in the public internet."""
+    web_download_timeout_s: float = 6 * 3600.0
+
     host_memory_reserve_mib: int = 1024
     """Memory of the host that servers may not take."""
     machine_stop_timeout_s: float = 60.0

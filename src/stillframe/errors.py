@@ -43,6 +43,16 @@ class InvalidInputError(StillframeError):
         self.field = field
 
 
+class UrlRefusedError(InvalidInputError):
+    code = "url_refused"
+    default_message = "The URL is not one that this service may be sent to."
+
+
+class DownloadFailedError(InvalidInputError):
+    code = "download_failed"
+    default_message = "The file could not be downloaded."
+
+
 class UnauthenticatedError(StillframeError):
     code = "unauthenticated"
     default_message = "The request you have made requires authentication."

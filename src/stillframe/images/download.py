@@ -4,6 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import BinaryIO, NamedTuple
 
 from stillframe.blobs.layout import DiskFormat
@@ -20,6 +21,8 @@ CHUNK_BYTES = 1024 * 1024
 FLATTENING_WAIT_S = 30.0
 _POLL_S = 0.2
 _OPEN_ATTEMPTS = 3
+_STAGED = (ImageStatus.UPLOADING, ImageStatus.IMPORTING)
+"""With data that nobody has looked at yet."""
 
 
 class StoredData(NamedTuple):
@@ -28,6 +31,8 @@ class StoredData(NamedTuple):
     file: BinaryIO
     size_bytes: int
     checksum: str | None
+    modified_at: datetime
+    """When the data was written; it never changes."""
 
 
 async def open_data(resources: Resources, caller: Caller, image_id: str) -> StoredData | None:
@@ -47,7 +52,8 @@ async def open_data(resources: Resources, caller: Caller, image_id: str) -> Stor
         except FileNotFoundError:
             # Between reading the row and opening the file the image got another layer, or was deleted.
             continue
-        return StoredData(file, os.fstat(file.fileno()).st_size, image.checksum)
+        about = os.fstat(file.fileno())
+        return StoredData(file, about.st_size, image.checksum, datetime.fromtimestamp(about.st_mtime, UTC))
     raise UnavailableError("The image's data cannot be read.", cause=f"no file of image {image_id}")
 
 
@@ -58,7 +64,7 @@ async def _flattened_image(resources: Resources, caller: Caller, image_id: str) 
             image = await service.get_visible_image(tx, caller, image_id)
             if image.status is ImageStatus.DEACTIVATED and not caller.is_platform_admin:
                 raise ImageDeactivatedError
-            if image.layer_id is None:
+            if image.layer_id is None or image.status in _STAGED:
                 return image, None
             if image.os_hash_value is not None:
                 return image, await layers.get_layer(tx, image.layer_id)

@@ -14,6 +14,8 @@ ConflictError
 ├── ImageIdTakenError, MemberExistsError
 ├── ImageBusyError                  an unfinished job of the image stands against it
 ├── UploadConflictError             the image has its data, or is getting it from somebody else
+├── ImportConflictError             the image is not in the state that this kind of import starts from
+├── StoreNotFoundError
 ├── ImageGoneError                  deleted while its data came in
 └── ImageNotBootableError
 LimitExceededError
@@ -128,6 +130,16 @@ class ImageBusyError(ConflictError):
 class UploadConflictError(ConflictError):
     code = "image_upload_conflict"
     default_message = "The image is not waiting for data."
+
+
+class ImportConflictError(ConflictError):
+    code = "image_import_conflict"
+    default_message = "The image cannot be imported in its present state."
+
+
+class StoreNotFoundError(ConflictError):
+    code = "image_store_not_found"
+    default_message = "There is no such store."
 
 
 class ImageGoneError(ConflictError):

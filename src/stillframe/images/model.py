@@ -20,6 +20,11 @@ MAX_PROPERTIES = 128
 MAX_TAGS = 128
 MAX_MEMBERS = 256
 
+SERVICE_PROPERTIES = "os_glance_"
+"""Properties of the service's own, by how their names begin; nobody can set them, and they count for nobody."""
+IMPORT_TASK_PROPERTY = SERVICE_PROPERTIES + "import_task"
+"""The task that is importing the image's data."""
+
 
 class ImageStatus(enum.StrEnum):
     QUEUED = "queued"
@@ -152,3 +157,12 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     image_id: str
     layer_id: str
     started_at: datetime
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """What a project has; `uploading` counts images whose data is on its way, staged or not."""
+
+    images: int
+    uploading: int
+    stored_bytes: int
+    staged_bytes: int

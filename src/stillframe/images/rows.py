@@ -11,7 +11,17 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from stillframe.db import Transaction, UtcTime, metadata
-from stillframe.images.model import Image, ImageKind, ImageStatus, Member, MemberStatus, OsInfo, Upload, Visibility
+from stillframe.images.model import (
+    Image,
+    ImageKind,
+    ImageStatus,
+    Member,
+    MemberStatus,
+    OsInfo,
+    Upload,
+    Usage,
+    Visibility,
+)
 
 EVERYBODY = ""
 """The audience of public images."""
@@ -271,6 +281,21 @@ async def count_for_quota(tx: Transaction, project_id: str) -> ImageCounts:
     parts = (count, count.where(images.c.visibility == Visibility.SHARED), per_image)
     row = await tx.first(sa.select(*[part.select_from(images).scalar_subquery() for part in parts]))
     return ImageCounts(*[int(number or 0) for number in row or (0, 0, 0)])
+
+
+async def usage_of_project(tx: Transaction, project_id: str) -> Usage:
+    """One walk over the project's images, of which there are not more than its quota."""
+    size = sa.func.coalesce(images.c.size_bytes, 0)
+    under_way = images.c.status.in_((ImageStatus.SAVING, ImageStatus.UPLOADING, ImageStatus.IMPORTING))
+    has_data = images.c.status.in_((ImageStatus.ACTIVE, ImageStatus.DEACTIVATED))
+    query = sa.select(
+        sa.func.count(),
+        sa.func.sum(sa.case((under_way, 1), else_=0)),
+        sa.func.sum(sa.case((has_data, size), else_=0)),
+        sa.func.sum(sa.case((under_way, size), else_=0)),
+    ).where(images.c.audience == project_id, images.c.deleted_at.is_(None))
+    [(count, uploading, stored, staged)] = await tx.all(query)
+    return Usage(images=count, uploading=uploading or 0, stored_bytes=int(stored or 0), staged_bytes=int(staged or 0))
 
 
 async def is_name_taken(tx: Transaction, project_id: str, name: str) -> bool:

@@ -25,12 +25,15 @@ from stillframe.images.errors import (
     TooManyError,
 )
 from stillframe.images.model import (
+    IMPORT_TASK_PROPERTY,
     MAX_PROPERTIES,
     MAX_TAGS,
+    SERVICE_PROPERTIES,
     Image,
     ImageKind,
     ImageStatus,
     OsInfo,
+    Usage,
     Visibility,
 )
 from stillframe.images.queries import ImageQuery, Scope
@@ -215,7 +218,7 @@ def _require_may_publish(caller: Caller, image: Image) -> None:
 
 
 def _require_sane_counts(image: Image) -> None:
-    if len(image.properties) > MAX_PROPERTIES:
+    if sum(not name.startswith(SERVICE_PROPERTIES) for name in image.properties) > MAX_PROPERTIES:
         raise TooManyError(f"An image can have at most {MAX_PROPERTIES} properties.")
     if len(image.tags) > MAX_TAGS:
         raise TooManyError(f"An image can have at most {MAX_TAGS} tags.")
@@ -234,6 +237,13 @@ async def delete_image(tx: Transaction, caller: Caller, image_id: str) -> None:
         raise ImageBusyError
     if await jobs.has_live_job(tx, image.id, *JOBS_THAT_KEEP_AN_IMAGE):
         raise ImageBusyError("The image is in use by a job that has not finished.")
+    if image.status is ImageStatus.IMPORTING:
+        await jobs.stop_job(tx, image.properties.get(IMPORT_TASK_PROPERTY, ""))
+    await bury(tx, image)
+
+
+async def bury(tx: Transaction, image: Image) -> None:
+    """For jobs and after all checks: the image becomes a tombstone, and its data goes with its last user."""
     now = utcnow()
     buried = replace(image, status=ImageStatus.DELETED, layer_id=None, updated_at=now, deleted_at=now)
     await rows.bury_image(tx, buried)
@@ -283,3 +293,7 @@ async def set_active(tx: Transaction, caller: Caller, image_id: str, *, active: 
 async def count_own_images(tx: Transaction, caller: Caller) -> int:
     """What counts against the quota of the caller's project."""
     return await rows.count_images_of_project(tx, caller.require_project())
+
+
+async def usage_of_project(tx: Transaction, caller: Caller) -> Usage:
+    return await rows.usage_of_project(tx, caller.require_project())

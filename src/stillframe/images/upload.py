@@ -1,8 +1,9 @@
 """Uploading an image's data: received into a layer of its own, looked at, and only then given to the image.
 
 queued ──► saving ──► active        one transaction makes the layer sealed and the image active
-  ▲           │
-  └───────────┘                     whatever goes wrong, also the death of the process: nothing of the try remains
+  ▲ ▲         │
+  │ └─────────┘                     whatever goes wrong, also the death of the process: nothing of the try remains
+  └────── uploading                 staged: the image has the sealed layer, and waits for its import (imports.py)
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 import structlog
 
@@ -39,6 +41,8 @@ log = structlog.get_logger("stillframe.images")
 TOUCH_INTERVAL_S = 30.0
 """How often a long upload says that it lives; a layer that is silent for minutes is swept away."""
 
+_WHILE_RECEIVING = (ImageStatus.SAVING, ImageStatus.UPLOADING)
+
 START_GRACE = timedelta(seconds=10)
 """Time between noting an upload and locking its file."""
 
@@ -52,16 +56,48 @@ async def upload_data(
     InvalidInputError without formats or for harmful data; UploadTooLargeError, UploadSizeMismatchError;
     ImageGoneError when it was deleted meanwhile; UnavailableError when the disk is full; whatever `chunks` raises.
     """
+    async with _taken_in(resources, caller, image_id, chunks, announced_bytes, ImageStatus.SAVING) as received:
+        size_bytes = await inspected_size_bytes(resources, received.path, received.image)
+        await _finish(resources, received, size_bytes)
+
+
+async def stage_data(
+    resources: Resources, caller: Caller, image_id: str, chunks: AsyncIterator[bytes], *, announced_bytes: int | None
+) -> None:
+    """Stores the data for an import that is asked for later, which also looks at it; durable when it returns.
+
+    Raises: as `upload_data`, but the formats need not be set and nothing is harmful yet.
+    """
+    async with _taken_in(resources, caller, image_id, chunks, announced_bytes, ImageStatus.UPLOADING) as received:
+        await _keep_staged(resources, received)
+
+
+class _Received(NamedTuple):
+    image: Image
+    upload: Upload
+    path: Path
+    digests: Digests
+
+
+@contextlib.asynccontextmanager
+async def _taken_in(
+    resources: Resources,
+    caller: Caller,
+    image_id: str,
+    chunks: AsyncIterator[bytes],
+    announced_bytes: int | None,
+    status: ImageStatus,
+) -> AsyncIterator[_Received]:
+    """The data, written and digested, under the status that the image has meanwhile."""
     limit_bytes = resources.settings.upload_limit_bytes
     if announced_bytes is not None and announced_bytes > limit_bytes:
         raise UploadTooLargeError
-    image, upload = await _begin(resources, caller, image_id)
+    image, upload = await _begin(resources, caller, image_id, status)
     path = _path(resources.layout, image, upload)
     try:
         async with _kept_alive(resources, upload):
             digests = await _receive(path, _measured(intake.blocks(chunks), limit_bytes, announced_bytes))
-            virtual_size_bytes = await _virtual_size(resources, path, image)
-            await _finish(resources, upload, digests, virtual_size_bytes)
+            yield _Received(image, upload, path, digests)
     except BaseException as error:
         log.info("images.upload_failed", image=image_id, error=type(error).__name__)
         await asyncio.shield(_take_back(resources, upload, path))
@@ -77,19 +113,20 @@ def _path(layout: DataLayout, image: Image, upload: Upload) -> Path:
     return layout.layer(upload.layer_id, stored_format(image.disk_format))
 
 
-async def _begin(resources: Resources, caller: Caller, image_id: str) -> tuple[Image, Upload]:
+async def _begin(resources: Resources, caller: Caller, image_id: str, status: ImageStatus) -> tuple[Image, Upload]:
     async with resources.database.writing() as tx:
         image = await service.get_own_image(tx, caller, image_id)
-        if image.status is ImageStatus.SAVING and await _take_back_if_dead(resources, tx, image):
+        if image.status in _WHILE_RECEIVING and await _take_back_if_dead(resources, tx, image):
             image = await service.get_own_image(tx, caller, image_id)
         if image.status is not ImageStatus.QUEUED or image.origin:
             raise UploadConflictError(f"Image {image.id} is {image.status} and takes no data.")
-        if image.disk_format is None or image.container_format is None:
+        has_formats = image.disk_format is not None and image.container_format is not None
+        if status is ImageStatus.SAVING and not has_formats:
             raise InvalidInputError("Properties disk_format and container_format must be set before data is uploaded.")
         upload = Upload(image_id=image.id, layer_id=new_uuid(), started_at=utcnow())
         await layers.plan_blob(tx, upload.layer_id, stored_format(image.disk_format))
         await rows.insert_upload(tx, upload)
-        await rows.update_image_columns(tx, image.id, status=ImageStatus.SAVING, updated_at=upload.started_at)
+        await rows.update_image_columns(tx, image.id, status=status, updated_at=upload.started_at)
         return image, upload
 
 
@@ -134,8 +171,8 @@ async def _receive(path: Path, pieces: AsyncIterator[bytes]) -> Digests:
         raise UnavailableError("The data could not be stored.", cause=error) from error
 
 
-async def _virtual_size(resources: Resources, path: Path, image: Image) -> int | None:
-    """None for formats that nobody can look into, and that are only kept.
+async def inspected_size_bytes(resources: Resources, path: Path, image: Image) -> int | None:
+    """The virtual size of the data; None for formats that nobody can look into, and that are only kept.
 
     Raises: InvalidInputError when the data is something else than was declared, is damaged, or could harm.
     """
@@ -149,33 +186,55 @@ async def _virtual_size(resources: Resources, path: Path, image: Image) -> int |
     return inspected.virtual_size_bytes
 
 
-async def _finish(resources: Resources, upload: Upload, digests: Digests, virtual_size_bytes: int | None) -> None:
+async def _finish(resources: Resources, received: _Received, virtual_size_bytes: int | None) -> None:
+    digests = received.digests
     async with resources.database.writing() as tx:
-        image = await rows.get_image(tx, upload.image_id, lock=True)
-        if image is None:
-            raise ImageGoneError
-        if await rows.get_upload(tx, image.id) != upload or not await _has_layer(tx, upload):
-            raise UploadConflictError("The upload was given up by the service before it was complete.")
-        await layers.seal(
-            tx,
-            upload.layer_id,
-            stored_bytes=digests.size_bytes,
-            virtual_size_bytes=virtual_size_bytes,
-            md5=digests.md5,
-            sha512=digests.sha512,
-        )
+        await _hand_over(tx, received, virtual_size_bytes)
         await rows.update_image_columns(
             tx,
-            image.id,
+            received.image.id,
             status=ImageStatus.ACTIVE,
-            layer_id=upload.layer_id,
+            layer_id=received.upload.layer_id,
             size_bytes=digests.size_bytes,
             virtual_size_bytes=virtual_size_bytes,
             checksum=digests.md5,
             os_hash_value=digests.sha512,
             updated_at=utcnow(),
         )
-        await rows.delete_upload(tx, image.id)
+
+
+async def _keep_staged(resources: Resources, received: _Received) -> None:
+    """The digests stay with the layer until the import has looked at the data."""
+    async with resources.database.writing() as tx:
+        await _hand_over(tx, received, None)
+        await rows.update_image_columns(
+            tx,
+            received.image.id,
+            layer_id=received.upload.layer_id,
+            size_bytes=received.digests.size_bytes,
+            updated_at=utcnow(),
+        )
+
+
+async def _hand_over(tx: Transaction, received: _Received, virtual_size_bytes: int | None) -> None:
+    """Ends the upload: from now on the layer is there for the image.
+
+    Raises: ImageGoneError, UploadConflictError when the upload was given up meanwhile.
+    """
+    upload, digests = received.upload, received.digests
+    if await rows.get_image(tx, upload.image_id, lock=True) is None:
+        raise ImageGoneError
+    if await rows.get_upload(tx, upload.image_id) != upload or not await _has_layer(tx, upload):
+        raise UploadConflictError("The upload was given up by the service before it was complete.")
+    await layers.seal(
+        tx,
+        upload.layer_id,
+        stored_bytes=digests.size_bytes,
+        virtual_size_bytes=virtual_size_bytes,
+        md5=digests.md5,
+        sha512=digests.sha512,
+    )
+    await rows.delete_upload(tx, upload.image_id)
 
 
 async def _has_layer(tx: Transaction, upload: Upload) -> bool:
@@ -198,7 +257,7 @@ async def _take_back_rows(tx: Transaction, upload: Upload) -> None:
     if await rows.get_upload(tx, upload.image_id) == upload:
         await rows.delete_upload(tx, upload.image_id)
         await rows.update_image_columns(
-            tx, upload.image_id, only_in=(ImageStatus.SAVING,), status=ImageStatus.QUEUED, updated_at=utcnow()
+            tx, upload.image_id, only_in=_WHILE_RECEIVING, status=ImageStatus.QUEUED, updated_at=utcnow()
         )
     await layers.release(tx, upload.layer_id)
 

@@ -34,6 +34,8 @@ class Service(enum.StrEnum):
     IMS = "ims"
     ECS = "ecs"
     EVS = "evs"
+    GLANCE = "glance"
+    """Tasks of the image API, shown there and nowhere else."""
     INTERNAL = "internal"
 
 
@@ -91,3 +93,14 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
     args: dict[str, Any] = msgspec.field(default_factory=dict)
     id: str | None = None
     timeout_s: float = 24 * 3600.0
+
+
+class JobQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of jobs by their time of creation; empty tuples ask for any."""
+
+    limit: int
+    after: Job | None = None
+    """The last job of the page before."""
+    newest_first: bool = True
+    states: tuple[JobState, ...] = ()
+    kinds: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from stillframe.db import Transaction, UtcTime, metadata
-from stillframe.jobs.model import LIVE, Job, JobState, Lane, Service
+from stillframe.jobs.model import LIVE, Job, JobQuery, JobState, Lane, Service
 
 jobs = sa.Table(
     "jobs",
@@ -34,6 +34,7 @@ jobs = sa.Table(
     sa.Index("ix_jobs_live", "state", "lane", "created_at"),
     sa.Index("ix_jobs_subject_id_state", "subject_id", "state"),
     sa.Index("ix_jobs_project_id_service_state", "project_id", "service", "state"),
+    sa.Index("ix_jobs_service_created_at_id", "service", "created_at", "id"),
 )
 
 
@@ -120,6 +121,25 @@ async def count_live_jobs(tx: Transaction, project_id: str, service: Service, ki
 async def live_kinds_of_subject(tx: Transaction, subject_id: str) -> Sequence[str]:
     query = sa.select(jobs.c.kind).where(jobs.c.subject_id == subject_id, jobs.c.state.in_(LIVE))
     return [row.kind for row in await tx.all(query)]
+
+
+async def list_jobs_of_service(tx: Transaction, service: Service, query: JobQuery) -> list[Job]:
+    place = sa.tuple_(jobs.c.created_at, jobs.c.id)
+    order = [column.desc() if query.newest_first else column.asc() for column in (jobs.c.created_at, jobs.c.id)]
+    statement = sa.select(jobs).where(jobs.c.service == service).order_by(*order).limit(query.limit)
+    if query.states:
+        statement = statement.where(jobs.c.state.in_(query.states))
+    if query.kinds:
+        statement = statement.where(jobs.c.kind.in_(query.kinds))
+    if query.after is not None:
+        last = sa.tuple_(sa.literal(query.after.created_at, UtcTime), sa.literal(query.after.id))
+        statement = statement.where(place < last if query.newest_first else place > last)
+    return [_job(row) for row in await tx.all(statement)]
+
+
+async def list_jobs_of_subject(tx: Transaction, subject_id: str, service: Service) -> list[Job]:
+    query = sa.select(jobs).where(jobs.c.subject_id == subject_id, jobs.c.service == service)
+    return [_job(row) for row in await tx.all(query.order_by(jobs.c.created_at, jobs.c.id))]
 
 
 async def delete_jobs_finished_before(tx: Transaction, moment: datetime) -> int:

@@ -11,7 +11,7 @@ from stillframe.db import Transaction
 from stillframe.db.outages import is_outage
 from stillframe.errors import ConflictError, JobNotStoredError, NotFoundError, StillframeError
 from stillframe.jobs import rows
-from stillframe.jobs.model import LIVE, Job, JobState, NewJob, Service
+from stillframe.jobs.model import LIVE, Job, JobQuery, JobState, NewJob, Service
 from stillframe.kit.clock import utcnow
 from stillframe.kit.ids import derived_uuid, new_hex_id
 
@@ -81,6 +81,30 @@ async def cancel_job(tx: Transaction, job_id: str, *, project_id: str, service: 
         raise ConflictError(f"Job {job_id} has already ended ({job.state}).")
     tx.wake_worker_on_commit()
     return job
+
+
+async def stop_job(tx: Transaction, job_id: str) -> None:
+    """As `cancel_job`, on behalf of the service itself; harmless for a job that has ended or never was."""
+    if await rows.update_live_job(tx, job_id, state=JobState.CANCELLING):
+        tx.wake_worker_on_commit()
+
+
+async def find_job(tx: Transaction, job_id: str, service: Service) -> Job:
+    """A job of whichever project. Raises: NotFoundError also for one of another service."""
+    job = await rows.get_job(tx, job_id)
+    if job is None or job.service is not service:
+        raise NotFoundError(f"No job with id {job_id[:64]} was found.")
+    return job
+
+
+async def list_jobs_of_service(tx: Transaction, service: Service, query: JobQuery) -> list[Job]:
+    """Jobs of all projects, one page of them."""
+    return await rows.list_jobs_of_service(tx, service, query)
+
+
+async def list_jobs_of_subject(tx: Transaction, subject_id: str, service: Service) -> list[Job]:
+    """Oldest first."""
+    return await rows.list_jobs_of_subject(tx, subject_id, service)
 
 
 async def succeed_job(tx: Transaction, job_id: str, result: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from stillframe.db import open_database
 from stillframe.db.migrations import wait_until_current
 from stillframe.errors import StillframeError
 from stillframe.identity.tokens import TokenKeys
-from stillframe.images import capture, consolidation, copying, member_batches
+from stillframe.images import capture, consolidation, copying, import_job, member_batches
 from stillframe.images.upload import take_back_dead_uploads
 from stillframe.jobs import service as jobs
 from stillframe.jobs.engine import JobEngine
@@ -48,6 +48,7 @@ def recipe_book() -> RecipeBook:
         copying.RECIPE,
         transfer_workflows.RECIPE,
         *importing.RECIPES,
+        *import_job.RECIPES,
         *member_batches.RECIPES,
         *server_workflows.RECIPES,
     )

@@ -333,7 +333,7 @@ async def test_a_dead_upload_does_not_stand_against_a_new_one(
 ) -> None:
     monkeypatch.setattr(upload, "START_GRACE", timedelta(0))
     image = await door.create(disk_format="raw")
-    await upload._begin(resources, caller(), image["id"])
+    await upload._begin(resources, caller(), image["id"], ImageStatus.SAVING)
     assert (await put(door, image["id"])).status_code == 204
 
 
@@ -431,3 +431,38 @@ def test_formats_without_a_reader_are_kept_as_plain_bytes() -> None:
     assert upload.stored_format("vmdk") is DiskFormat.RAW
     assert upload.stored_format("qcow2") is DiskFormat.QCOW2
     assert UploadConflictError.code != ImageGoneError.code
+
+
+async def test_a_client_that_has_the_data_is_not_sent_it_again(door: Door) -> None:
+    image = await uploaded(door)
+    path = f"/v2/images/{image['id']}/file"
+    first = await door.get(path)
+    etag, modified = first.headers["etag"], first.headers["last-modified"]
+    assert etag == f'"{image["checksum"]}"'
+    long_ago, ahead = "Thu, 01 Jan 2015 00:00:00 GMT", "Fri, 01 Jan 2100 00:00:00 GMT"
+    cases: list[tuple[dict[str, str], int]] = [
+        ({"if-none-match": etag}, 304),
+        ({"if-none-match": f'"x", W/{etag}'}, 304),
+        ({"if-none-match": "*"}, 304),
+        ({"if-none-match": '"x"', "if-modified-since": ahead}, 200),
+        ({"if-modified-since": modified}, 304),
+        ({"if-modified-since": long_ago}, 200),
+        ({"if-modified-since": "yesterday"}, 200),
+        ({"if-match": etag}, 200),
+        ({"if-match": '"x"'}, 412),
+        ({"if-match": etag, "if-unmodified-since": long_ago}, 200),
+        ({"if-unmodified-since": long_ago}, 412),
+        ({"if-unmodified-since": ahead}, 200),
+        ({"range": "bytes=0-9", "if-range": etag}, 206),
+        ({"range": "bytes=0-9", "if-range": modified}, 206),
+        ({"range": "bytes=0-9", "if-range": '"x"'}, 200),
+        ({"range": "bytes=0-9", "if-range": long_ago}, 200),
+    ]
+    for headers, status in cases:
+        answer = await door.get(path, headers=headers)
+        assert answer.status_code == status, headers
+        assert answer.headers["etag"] == etag
+        if status == 304:
+            assert answer.content == b""
+        if status == 206:
+            assert answer.content == PAYLOAD[:10]

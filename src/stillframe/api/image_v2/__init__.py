@@ -5,7 +5,7 @@ Source: OpenStack Image API v2 reference; Open Telekom Cloud, IMS API reference,
 
 from litestar import Router
 
-from stillframe.api.image_v2 import data, discovery, info, routes
+from stillframe.api.image_v2 import data, discovery, imports, info, routes, stores, tasks, v1
 from stillframe.api.image_v2.discovery import OPEN_REQUESTS
 from stillframe.api.image_v2.errors import exception_handlers
 from stillframe.api.image_v2.not_offered import not_offered
@@ -18,7 +18,15 @@ handlers = [
     *data.handlers,
     Router(
         path="/",
-        route_handlers=[*routes.handlers, *info.handlers, *not_offered],
+        route_handlers=[
+            *routes.handlers,
+            *imports.handlers,
+            *tasks.handlers,
+            *stores.handlers,
+            *info.handlers,
+            *v1.handlers,
+            *not_offered,
+        ],
         request_max_body_size=MAX_BODY_BYTES,
     ),
 ]

@@ -80,7 +80,7 @@ BY_NAME = {attribute.name: attribute for attribute in ATTRIBUTES}
 
 DERIVED = frozenset(
     {
-        *("self", "file", "schema", "os_hash_algo", "direct_url", "locations"),
+        *("self", "file", "schema", "os_hash_algo", "direct_url", "locations", "stores"),
         *("__imagetype", "__image_size", "__image_source_type", "__lazyloading"),
     }
 )

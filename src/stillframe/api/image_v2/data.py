@@ -1,4 +1,4 @@
-"""An image's bytes: PUT and GET .../file."""
+"""An image's bytes: PUT and GET .../file, PUT .../stage."""
 
 import asyncio
 import re
@@ -10,12 +10,15 @@ from litestar.exceptions import HTTPException
 from litestar.response import Stream
 from litestar.types import HTTPReceiveMessage
 
+from stillframe.api.image_v2 import conditions
+from stillframe.api.image_v2.conditions import Validators
 from stillframe.api.image_v2.routes import media_type
 from stillframe.errors import InvalidInputError
 from stillframe.identity.model import Caller
 from stillframe.images import download, upload
 from stillframe.images.download import StoredData
 from stillframe.images.errors import UploadIncompleteError
+from stillframe.images.stores import STORE_ID
 from stillframe.jobs.resources import Resources
 
 AnyRequest = Request[Any, Any, Any]
@@ -30,12 +33,30 @@ _SIZE = re.compile(r"\d{1,18}", re.ASCII)
 
 @put("/v2/images/{image_id:str}/file", status_code=204, request_max_body_size=None)
 async def upload_image_data(request: AnyRequest, image_id: str, caller: Caller, resources: Resources) -> None:
+    require_octets(request)
+    require_known_store(request)
+    await upload.upload_data(resources, caller, image_id, received(request), announced_bytes=announced_bytes(request))
+
+
+@put("/v2/images/{image_id:str}/stage", status_code=204, request_max_body_size=None)
+async def stage_image_data(request: AnyRequest, image_id: str, caller: Caller, resources: Resources) -> None:
+    if "glance-direct" not in resources.settings.import_methods:
+        raise HTTPException(status_code=404, detail="'glance-direct' method is not available at this site.")
+    require_octets(request)
+    await upload.stage_data(resources, caller, image_id, received(request), announced_bytes=announced_bytes(request))
+
+
+def require_octets(request: AnyRequest) -> None:
     if media_type(request) != _OCTETS:
         raise HTTPException(status_code=415, detail=f"The content type must be {_OCTETS}.")
-    await upload.upload_data(resources, caller, image_id, _received(request), announced_bytes=_announced_bytes(request))
 
 
-async def _received(request: AnyRequest) -> AsyncIterator[bytes]:
+def require_known_store(request: AnyRequest) -> None:
+    if request.headers.get("x-image-meta-store", STORE_ID) != STORE_ID:
+        raise InvalidInputError("There is no such store.", field="x-image-meta-store")
+
+
+async def received(request: AnyRequest) -> AsyncIterator[bytes]:
     """The body as it comes in.
 
     Raises: UploadIncompleteError when the client goes away in the middle, or is silent for too long.
@@ -58,7 +79,7 @@ async def _next_message(request: AnyRequest) -> HTTPReceiveMessage:
         raise UploadIncompleteError("The client sent nothing for too long.") from None
 
 
-def _announced_bytes(request: AnyRequest) -> int | None:
+def announced_bytes(request: AnyRequest) -> int | None:
     """By x-openstack-image-size, which a client sends when it sends its data in pieces of unknown number."""
     announced = [
         request.headers[name] for name in ("x-openstack-image-size", "content-length") if name in request.headers
@@ -75,13 +96,27 @@ async def download_image_data(
     stored = await download.open_data(resources, caller, image_id)
     if stored is None:
         return Response(None, status_code=204)
-    wanted = _wanted_range(request.headers.get("range"), stored)
+    validators = Validators(etag=stored.checksum, modified_at=stored.modified_at)
+    status = conditions.outcome(request.headers, validators)
+    if status != conditions.OK:
+        stored.file.close()
+        return _without_data(status, validators)
+    asked = request.headers.get("range") if conditions.range_applies(request.headers, validators) else None
+    wanted = _wanted_range(asked, stored)
     if wanted is None:
         headers = {"Content-MD5": stored.checksum} if stored.checksum else {}
-        return _stream(stored, 0, stored.size_bytes, 200, headers)
+        return _stream(stored, 0, stored.size_bytes, 200, headers | validators.headers())
     start, length = wanted
     headers = {"Content-Range": f"bytes {start}-{start + length - 1}/{stored.size_bytes}"}
-    return _stream(stored, start, length, 206, headers)
+    return _stream(stored, start, length, 206, headers | validators.headers())
+
+
+def _without_data(status: int, validators: Validators) -> Response[None]:
+    if status == conditions.PRECONDITION_FAILED:
+        raise HTTPException(
+            status_code=status, detail="The data is not what was asked for.", headers=validators.headers()
+        )
+    return Response(None, status_code=status, headers=validators.headers())
 
 
 def _stream(stored: StoredData, start: int, length: int, status: int, headers: dict[str, str]) -> Stream:
@@ -113,4 +148,4 @@ def _wanted_range(header: str | None, stored: StoredData) -> tuple[int, int] | N
     return start, end - start + 1
 
 
-handlers = [upload_image_data, download_image_data]
+handlers = [upload_image_data, stage_image_data, download_image_data]

@@ -1,15 +1,16 @@
-"""What the service says about itself: schemas, ways to import, stores, usage; and lists that are empty by nature."""
+"""What the service says about itself: schemas and usage; and lists that are empty by nature."""
 
 from typing import Any
 
 from litestar import get
 
-from stillframe.api.image_v2 import wire
+from stillframe.api.image_v2 import tasks, wire
 from stillframe.config import Settings
 from stillframe.db import Transaction
 from stillframe.errors import NotFoundError
 from stillframe.identity.model import Caller
 from stillframe.images import service as images
+from stillframe.kit.units import MIB
 
 Json = dict[str, Any]
 
@@ -18,6 +19,8 @@ _SCHEMAS = {
     "images": wire.images_schema(),
     "member": wire.member_schema(),
     "members": wire.members_schema(),
+    "task": tasks.task_schema(),
+    "tasks": tasks.tasks_schema(),
 }
 
 
@@ -28,34 +31,18 @@ async def show_schema(name: str) -> Json:
     return _SCHEMAS[name]
 
 
-@get("/v2/info/import")
-async def show_import_methods() -> Json:
-    """None so far: data comes by PUT .../file, or through the jobs of IMS."""
-    methods: list[str] = []
-    return {"import-methods": {"description": "Import methods available.", "type": "array", "value": methods}}
-
-
-@get("/v2/info/stores")
-async def list_stores() -> Json:
-    raise NotFoundError("Multi backend is not supported at this site.")
-
-
 @get("/v2/info/usage")
 async def show_usage(tx: Transaction, caller: Caller, settings: Settings) -> Json:
-    used = await images.count_own_images(tx, caller)
-    return {"usage": {"image_count_total": {"limit": settings.image_quota, "usage": used}}}
-
-
-@get("/v2/images/{image_id:str}/tasks")
-async def list_tasks_of_image(image_id: str, tx: Transaction, caller: Caller) -> Json:
-    """Tasks belong to imports, which there are none of."""
-    await images.get_visible_image(tx, caller, image_id)
-    return {"tasks": []}
-
-
-@get("/v2/tasks")
-async def list_tasks() -> Json:
-    return {"tasks": [], "first": "/v2/tasks", "schema": "/v2/schemas/tasks"}
+    """Sizes in MiB, as Glance's limits are; -1 is no limit."""
+    usage = await images.usage_of_project(tx, caller)
+    return {
+        "usage": {
+            "image_size_total": {"limit": -1, "usage": usage.stored_bytes // MIB},
+            "image_stage_total": {"limit": -1, "usage": usage.staged_bytes // MIB},
+            "image_count_total": {"limit": settings.image_quota, "usage": usage.images},
+            "image_count_uploading": {"limit": -1, "usage": usage.uploading},
+        }
+    }
 
 
 @get("/v2/metadefs/namespaces")
@@ -74,11 +61,7 @@ async def list_metadef_resource_types() -> Json:
 
 handlers = [
     show_schema,
-    show_import_methods,
-    list_stores,
     show_usage,
-    list_tasks_of_image,
-    list_tasks,
     list_metadef_namespaces,
     list_metadef_resource_types,
 ]

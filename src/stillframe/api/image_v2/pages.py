@@ -29,13 +29,13 @@ def glance_query(given: Pairs, caller: Caller) -> ImageQuery:
     parts.restrict("os_hidden", (parsed_bool("os_hidden", single.get("os_hidden", "false")),))
     marker = single.get("marker")
     return parts.build(
-        limit=_limit(single.get("limit")),
+        limit=page_limit(single.get("limit")),
         marker=None if marker is None else checked_text("marker", marker),
         sorts=_sorts(given),
     )
 
 
-def _limit(text: str | None) -> int:
+def page_limit(text: str | None) -> int:
     if text is None:
         return DEFAULT_LIMIT
     limit = parsed_int("limit", text)

@@ -15,6 +15,7 @@ from stillframe.db import Transaction
 from stillframe.identity.model import Caller
 from stillframe.images import service as images
 from stillframe.images import sharing
+from stillframe.images.stores import STORE_ID
 
 AnyRequest = Request[Any, Any, Any]
 Json = dict[str, Any]
@@ -42,8 +43,10 @@ async def create_image(request: AnyRequest, tx: Transaction, caller: Caller, set
     body = wire.decode_object(await request.body())
     wanted = wire.described_image(images.new_image(caller), body, settings)
     image = await images.create_image(tx, caller, settings, wanted)
-    location = f"{base_url(request)}/v2/images/{image.id}"
-    return Response(wire.image_to_wire(image, caller, settings), status_code=201, headers={"Location": location})
+    headers = {"Location": f"{base_url(request)}/v2/images/{image.id}", "OpenStack-image-store-ids": STORE_ID}
+    if settings.import_methods:
+        headers["OpenStack-image-import-methods"] = ",".join(settings.import_methods)
+    return Response(wire.image_to_wire(image, caller, settings), status_code=201, headers=headers)
 
 
 @get("/v2/images")

@@ -10,10 +10,12 @@ from stillframe.api.image_v2.kinds import checked_text, plain
 from stillframe.config import Settings
 from stillframe.errors import InvalidInputError
 from stillframe.identity.model import Caller
-from stillframe.images.model import Image, Member, MemberStatus, Visibility
+from stillframe.images.model import Image, ImageStatus, Member, MemberStatus, Visibility
+from stillframe.images.stores import STORE_ID
 from stillframe.kit.clock import iso_seconds_z
 from stillframe.kit.ids import is_uuid
 
+_WITH_DATA = (ImageStatus.ACTIVE, ImageStatus.DEACTIVATED)
 _BOOLEANS = frozenset({"__system_support_market", "__whole_image"})
 """The only properties of IMS that are JSON booleans; all others are the strings "true" and "false"."""
 
@@ -40,6 +42,8 @@ def image_to_wire(image: Image, caller: Caller, settings: Settings) -> dict[str,
         wire["disk_format"] = settings.image_format_label
     if image.deleted_at is not None:
         wire |= {"deleted": True, "deleted_at": iso_seconds_z(image.deleted_at)}
+    if image.layer_id is not None and image.status in _WITH_DATA:
+        wire["stores"] = STORE_ID
     path = f"/v2/images/{image.id}"
     wire["tags"] = list(image.tags)
     wire["os_hash_algo"] = "sha512" if image.os_hash_value else None
@@ -136,7 +140,7 @@ def image_schema() -> dict[str, Any]:
     properties["os_hash_algo"] = {"type": ["null", "string"], "readOnly": True, **flag}
     for name in ("self", "file", "schema"):
         properties[name] = {**text, "readOnly": True, **flag}
-    for name in ("__imagetype", "__image_size", "__image_source_type", "__lazyloading"):
+    for name in ("__imagetype", "__image_size", "__image_source_type", "__lazyloading", "stores"):
         properties[name] = {**text, "readOnly": True, "is_base": False}
     return {
         "name": "image",
@@ -151,7 +155,7 @@ def image_schema() -> dict[str, Any]:
 
 
 def images_schema() -> dict[str, Any]:
-    return _list_schema("images", image_schema()) | {
+    return list_schema("images", image_schema()) | {
         "links": [
             {"rel": "first", "href": "{first}"},
             {"rel": "next", "href": "{next}"},
@@ -168,10 +172,10 @@ def member_schema() -> dict[str, Any]:
 
 
 def members_schema() -> dict[str, Any]:
-    return _list_schema("members", member_schema())
+    return list_schema("members", member_schema())
 
 
-def _list_schema(name: str, items: dict[str, Any]) -> dict[str, Any]:
+def list_schema(name: str, items: dict[str, Any]) -> dict[str, Any]:
     text = {"type": "string"}
     return {
         "name": name,

@@ -60,6 +60,7 @@ def upgrade() -> None:
     with op.batch_alter_table('jobs', schema=None) as batch_op:
         batch_op.create_index('ix_jobs_live', ['state', 'lane', 'created_at'], unique=False)
         batch_op.create_index('ix_jobs_project_id_service_state', ['project_id', 'service', 'state'], unique=False)
+        batch_op.create_index('ix_jobs_service_created_at_id', ['service', 'created_at', 'id'], unique=False)
         batch_op.create_index('ix_jobs_subject_id_state', ['subject_id', 'state'], unique=False)
 
     op.create_table('keypairs',
@@ -442,6 +443,7 @@ def downgrade() -> None:
     op.drop_table('keypairs')
     with op.batch_alter_table('jobs', schema=None) as batch_op:
         batch_op.drop_index('ix_jobs_subject_id_state')
+        batch_op.drop_index('ix_jobs_service_created_at_id')
         batch_op.drop_index('ix_jobs_project_id_service_state')
         batch_op.drop_index('ix_jobs_live')
 

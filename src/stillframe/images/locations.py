@@ -1,0 +1,53 @@
+"""Locations of images' data in stores: there is one store, which nobody adds data to but by upload and import.
+
+Source: openstack/glance glance/api/v2/images.py (delete_from_store, add_location, get_locations),
+glance/policies/image.py.
+"""
+
+from stillframe.db import Transaction
+from stillframe.errors import ForbiddenError
+from stillframe.identity.model import Caller
+from stillframe.images import service, stores
+from stillframe.images.errors import ImportConflictError
+from stillframe.images.model import ImageStatus
+from stillframe.images.visibility import require_may_change
+
+
+def require_platform_admin(caller: Caller) -> None:
+    """Raises: ForbiddenError."""
+    if not caller.is_platform_admin:
+        raise ForbiddenError
+
+
+async def delete_from_store(tx: Transaction, caller: Caller, store_id: str, image_id: str) -> None:
+    """Always refused, for the only store is the last one of every image.
+
+    Raises: StoreNotFoundError, ImageNotFoundError, ForbiddenError, ImportConflictError for an image without data.
+    """
+    stores.require_known([store_id])
+    image = await service.get_visible_image(tx, caller, image_id)
+    require_platform_admin(caller)
+    if image.status is not ImageStatus.ACTIVE:
+        raise ImportConflictError("Only the data of an image whose status is active can be removed from a store.")
+    raise ForbiddenError("The data is in no other store. Delete the image instead.")
+
+
+async def add_location(tx: Transaction, caller: Caller, image_id: str) -> None:
+    """Always refused: data that stays elsewhere could change or vanish under the image.
+
+    Raises: ImageNotFoundError, ImportConflictError when the image has data, ForbiddenError.
+    """
+    image = await service.get_visible_image(tx, caller, image_id)
+    if image.status is not ImageStatus.QUEUED:
+        raise ImportConflictError(f"A location cannot be added to an image whose status is {image.status}.")
+    require_may_change(caller, image)
+    raise ForbiddenError("http store must be enabled to use location API by normal user.")
+
+
+async def list_locations(tx: Transaction, caller: Caller, image_id: str) -> None:
+    """Always refused: in Glance it is for other services only, and here no caller is one.
+
+    Raises: ImageNotFoundError, ForbiddenError.
+    """
+    await service.get_visible_image(tx, caller, image_id)
+    raise ForbiddenError("Only services may read the locations of images.")
