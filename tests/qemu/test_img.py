@@ -115,19 +115,6 @@ async def test_a_raw_disk_that_looks_like_qcow2_is_read_as_raw(tmp_path: Path) -
     assert out.read_bytes() == chain[0].path.read_bytes()
 
 
-async def test_a_rebase_changes_the_name_in_the_header_and_nothing_else(tmp_path: Path) -> None:
-    chain = two_layers(tmp_path)
-    flat = ChainLink(tmp_path / "flat.qcow2", "qcow2")
-    await img.consolidate(chain[1:], flat.path)
-    expected = tool("qemu-img", "map", "-f", "qcow2", str(chain[0].path))
-    await img.rebase_metadata(chain[0], flat)
-    assert (await img.info(chain[0])).backing_file == "flat.qcow2"
-    assert await img.compare((chain[0], flat), chain)
-    await img.rebase_metadata(chain[0], None)
-    assert (await img.info(chain[0])).backing_file is None
-    assert "top.qcow2" in expected
-
-
 async def test_damage_is_found(tmp_path: Path) -> None:
     chain = two_layers(tmp_path)
     assert (await img.check(chain[0])).is_sound

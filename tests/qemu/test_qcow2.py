@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stillframe.qemu.qcow2 import MAX_SIZE_BYTES, encode_empty
+from stillframe.qemu.qcow2 import MAX_SIZE_BYTES, encode_empty, rename_backing
 from tests.qemu.disks import GIB, qemu_img_info, tool
 
 NAME = "6b1f2d0e-6d0f-4b53-9a53-0d9a5be1b0f1.qcow2"
@@ -40,3 +40,20 @@ def test_a_size_no_disk_has_is_refused(size_bytes: int) -> None:
 def test_a_name_longer_than_the_header_is_refused() -> None:
     with pytest.raises(ValueError, match="too long"):
         encode_empty(GIB, backing_name="x" * 70000)
+
+
+def test_another_backing_name_is_written_over_the_old_one_and_nothing_else(tmp_path: Path) -> None:
+    path, other = tmp_path / "disk", NAME.replace("6", "7")
+    path.write_bytes(encode_empty(GIB, backing_name=NAME, backing_format="qcow2"))
+    rename_backing(path, other)
+    assert qemu_img_info(path, "qcow2")["backing-filename"] == other
+    assert path.read_bytes() == encode_empty(GIB, backing_name=other, backing_format="qcow2")
+
+
+@pytest.mark.parametrize("name", ["short.qcow2", NAME + "x"])
+def test_a_backing_name_of_another_length_is_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "disk"
+    path.write_bytes(encode_empty(GIB, backing_name=NAME, backing_format="qcow2"))
+    with pytest.raises(ValueError, match="no backing name"):
+        rename_backing(path, name)
+    assert path.read_bytes() == encode_empty(GIB, backing_name=NAME, backing_format="qcow2")

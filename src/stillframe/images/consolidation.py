@@ -49,6 +49,14 @@ async def _done_before(tx: Transaction, job: Job) -> Layer | None:
     return await layers.get_layer(tx, source.superseded_by) if source.superseded_by else None
 
 
+async def try_again(resources: Resources, image_id: str) -> None:
+    """For whoever needs the file of an image whose consolidation has failed: the disk was full, say, and is no more."""
+    async with resources.database.writing() as tx:
+        image = await rows.get_image(tx, image_id, lock=True)
+        if image and image.is_lazy and image.layer_id and not await jobs.has_live_job(tx, image_id, KIND):
+            await submit(tx, image_id, image.layer_id, resources.settings)
+
+
 async def _flatten(resources: Resources, job: Job) -> None:
     """Writes the standalone file; a repeated run starts it anew."""
     args = job.args
@@ -59,11 +67,13 @@ async def _flatten(resources: Resources, job: Job) -> None:
         await layers.plan_blob(
             tx, args["blob_id"], "qcow2", virtual_size_bytes=source.virtual_size_bytes, job_id=job.id
         )
-        chain = await layers.chain(tx, resources.layout, source.id)
         blob = await layers.get_layer(tx, args["blob_id"])
     path = files.layer_path(resources.layout, blob)
     path.unlink(missing_ok=True)
-    async with ProgressReporter(resources.database, job.id, "flattening") as progress:
+    async with (
+        files.reading(resources, source.id) as chain,
+        ProgressReporter(resources.database, job.id, "flattening") as progress,
+    ):
         await img.consolidate(chain, path, progress.update)
 
 

@@ -10,9 +10,10 @@ from typing import BinaryIO, NamedTuple
 from stillframe.blobs.layout import DiskFormat
 from stillframe.errors import UnavailableError
 from stillframe.identity.model import Caller
-from stillframe.images import service
+from stillframe.images import consolidation, service
 from stillframe.images.errors import ImageDeactivatedError, ImageNotFlattenedError
 from stillframe.images.model import Image, ImageStatus
+from stillframe.jobs import service as jobs
 from stillframe.jobs.resources import Resources
 from stillframe.layers import service as layers
 from stillframe.layers.model import Layer
@@ -58,7 +59,8 @@ async def open_data(resources: Resources, caller: Caller, image_id: str) -> Stor
 
 
 async def _flattened_image(resources: Resources, caller: Caller, image_id: str) -> tuple[Image, Layer | None]:
-    deadline = time.monotonic() + (FLATTENING_WAIT_S if resources.settings.consolidate else 0)
+    may_try_again = resources.settings.consolidate
+    deadline = time.monotonic() + (FLATTENING_WAIT_S if may_try_again else 0)
     while True:
         async with resources.database.reading() as tx:
             image = await service.get_visible_image(tx, caller, image_id)
@@ -68,6 +70,10 @@ async def _flattened_image(resources: Resources, caller: Caller, image_id: str) 
                 return image, None
             if image.os_hash_value is not None:
                 return image, await layers.get_layer(tx, image.layer_id)
+            is_under_way = await jobs.has_live_job(tx, image_id, consolidation.KIND)
+        if may_try_again and not is_under_way:
+            await consolidation.try_again(resources, image_id)
+            may_try_again = False
         if time.monotonic() > deadline:
             raise ImageNotFlattenedError
         await asyncio.sleep(_POLL_S)

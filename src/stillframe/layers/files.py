@@ -1,21 +1,28 @@
-"""The files of layers: making overlays, moving them onto a flattened parent, and removing what nobody needs."""
+"""The files of layers: making overlays, moving them onto a flattened parent, and removing what nobody needs.
+
+The worker alone removes files, so what it is about to read it protects within its own process: see `reading`. A machine
+needs no such thing, since it is started anew if a file has gone just then.
+"""
 
 import asyncio
 import fcntl
 import os
 import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
 import structlog
 
 from stillframe.blobs.layout import DataLayout, DiskFormat
-from stillframe.errors import ConflictError, StillframeError, ToolFailedError, UnavailableError
+from stillframe.errors import ConflictError, StillframeError, UnavailableError
 from stillframe.jobs.resources import Resources
 from stillframe.kit.clock import utcnow
 from stillframe.layers import rows, service
 from stillframe.layers.model import ABANDONED_AFTER, Layer, LayerState
-from stillframe.qemu import img
+from stillframe.qemu import img, qcow2
+from stillframe.qemu.model import Chain
 
 log = structlog.get_logger("stillframe.layers")
 
@@ -41,6 +48,28 @@ async def create_overlay(resources: Resources, layer_id: str) -> None:
         await img.create_overlay(path, backing, layer.virtual_size_bytes)
     except OSError as error:
         raise UnavailableError("The disk of the image service cannot be written.", cause=error) from error
+
+
+@asynccontextmanager
+async def reading(resources: Resources, layer_id: str) -> AsyncIterator[Chain]:
+    """The files of a disk, top first. They stay where they are while the block lasts, even if the disk moves onto a
+    flattened layer meanwhile.
+
+    Raises: NotFoundError.
+    """
+    chain = await _chain(resources, layer_id)
+    while True:
+        with resources.layers_being_read.held([link.path.stem for link in chain]):
+            now = await _chain(resources, layer_id)
+            if now == chain:  # and not one that was replaced before it was protected
+                yield chain
+                return
+            chain = now
+
+
+async def _chain(resources: Resources, layer_id: str) -> Chain:
+    async with resources.database.reading() as tx:
+        return await service.chain(tx, resources.layout, layer_id)
 
 
 async def sync(path: Path) -> None:
@@ -91,9 +120,9 @@ async def _move_children(resources: Resources) -> None:
         ]
     for child, target in to_move:
         try:
-            moved = await _move(resources, child, target)
-        except (OSError, ToolFailedError) as error:
-            log.warning("layers.not_moved", layer=child.id, error=str(error), cause=str(getattr(error, "cause", "")))
+            moved = await asyncio.to_thread(_move, resources.layout, child, target)
+        except (OSError, ValueError) as error:
+            log.warning("layers.not_moved", layer=child.id, error=str(error))
             continue
         if moved:
             async with resources.database.writing() as tx:
@@ -101,11 +130,16 @@ async def _move_children(resources: Resources) -> None:
                 await service.release(tx, child.parent_id)
 
 
-async def _move(resources: Resources, child: Layer, target: Layer) -> bool:
-    """False while a machine or a tool has the disk open; a sweep after that gets through."""
-    if await asyncio.to_thread(_is_open, layer_path(resources.layout, child)):
+def _move(layout: DataLayout, child: Layer, target: Layer) -> bool:
+    """False while a machine or a tool has the disk open; a sweep after that gets through.
+
+    Only the name in the header changes, and nobody who opens the file by our graph looks at that. So this takes no lock
+    in which a machine or a tool that starts just now would be caught.
+    """
+    path = layer_path(layout, child)
+    if _is_open(path):
         return False
-    await img.rebase_metadata(service.link(resources.layout, child), service.link(resources.layout, target))
+    qcow2.rename_backing(path, layer_path(layout, target).name)
     return True
 
 
@@ -130,9 +164,11 @@ async def _remove_doomed(resources: Resources) -> None:
     while doomed := await _list_doomed(resources, stuck):
         for layer in doomed:
             try:
-                await _remove(resources, layer)
+                removed = await _remove(resources, layer)
             except (OSError, StillframeError, sa.exc.IntegrityError) as error:
                 log.exception("layers.not_removed", layer=layer.id, error=str(error))
+                removed = False
+            if not removed:
                 stuck.add(layer.id)
 
 
@@ -141,8 +177,10 @@ async def _list_doomed(resources: Resources, stuck: set[str]) -> list[Layer]:
         return await rows.list_doomed(tx, but=stuck)
 
 
-async def _remove(resources: Resources, layer: Layer) -> None:
-    """The file goes before its row, so that no file is ever without one."""
+async def _remove(resources: Resources, layer: Layer) -> bool:
+    """False while it is being read. The file goes before its row, so that no file is ever without one."""
+    if resources.layers_being_read.is_held(layer.id):
+        return False
     async with resources.database.reading() as tx:
         if await rows.is_referenced(tx, layer.id):
             raise ConflictError("A layer that is doomed is referred to: a mistake of ours, and no reason to lose data.")
@@ -153,3 +191,4 @@ async def _remove(resources: Resources, layer: Layer) -> None:
         await service.release(tx, layer.parent_id)
         await service.release(tx, layer.superseded_by)
     log.info("layers.removed", layer=layer.id)
+    return True

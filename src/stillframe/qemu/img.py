@@ -105,16 +105,6 @@ async def commit(top: ChainLink, base: ChainLink) -> None:
     await asyncio.to_thread(_sync, base.path)
 
 
-async def rebase_metadata(top: ChainLink, new_backing: ChainLink | None) -> None:
-    """Names another backing file in the header of `top`, whose content must be the same. No data is read or moved.
-
-    Raises: ToolFailedError where a machine uses the disk, since QEMU holds its lock.
-    """
-    target = ["-b", new_backing.path.name, "-F", new_backing.format] if new_backing else ["-b", ""]
-    argv = ["qemu-img", "rebase", "-q", "-u", "-f", top.format, *target, str(top.path)]
-    await _run(argv, ToolPolicy(writable=(top.path,)))
-
-
 async def info(link: ChainLink, *, force_share: bool = False) -> ImageInfo:
     """`force_share` also reads a file whose machine is running; what it says may then be out of date."""
     argv = ["qemu-img", "info", "--output=json", *(["-U"] if force_share else []), _filename_alone(link)]

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 from stillframe.errors import ImageNotExportableError, UnavailableError
+from stillframe.images import consolidation
 from stillframe.images import service as images
 from stillframe.images.model import Image
 from stillframe.jobs import service as jobs
@@ -15,9 +16,8 @@ from stillframe.jobs.model import Job
 from stillframe.jobs.progress import ProgressReporter
 from stillframe.jobs.recipes import Recipe, Step
 from stillframe.jobs.resources import Resources
-from stillframe.layers import service as layers
+from stillframe.layers import files
 from stillframe.qemu import img
-from stillframe.qemu.model import Chain
 from stillframe.transfers.model import ExportFormat
 from stillframe.transfers.service import EXPORT_KIND
 from stillframe.transfers.stores import store_of_project
@@ -29,33 +29,49 @@ async def _wait_for_stored_file(resources: Resources, job: Job) -> None:
     """A captured image is flattened first; the consolidation job reports its own progress."""
     async with resources.database.writing() as tx:
         await jobs.report_progress(tx, job.id, "waiting for consolidation")
+    again = True
     while (image := await _image(resources, job)).is_lazy and resources.settings.consolidate:
         if not await _is_being_consolidated(resources, image):
-            raise ImageNotExportableError(cause="consolidation of the image has failed")
+            if not again:
+                raise ImageNotExportableError(cause="consolidation of the image has failed")
+            await consolidation.try_again(resources, image.id)
+            again = False
         await asyncio.sleep(_POLL_S)
 
 
 async def _is_being_consolidated(resources: Resources, image: Image) -> bool:
+    """Asked in this order: a job that ends between the two questions has left its image flattened."""
     async with resources.database.reading() as tx:
-        now = await images.get_image(tx, image.id)
-        return not now.is_lazy or await jobs.has_live_job(tx, image.id, "image_consolidate")
+        return (
+            await jobs.has_live_job(tx, image.id, consolidation.KIND)
+            or not (await images.get_image(tx, image.id)).is_lazy
+        )
 
 
 async def _convert(resources: Resources, job: Job) -> None:
     image = await _image(resources, job)
     if _stored_as_wanted(image, job):
         return
-    chain = await _chain(resources, image)
     target = _converted(resources, job)
     shutil.rmtree(target.parent, ignore_errors=True)
     target.parent.mkdir(mode=0o700)
-    async with ProgressReporter(resources.database, job.id, "converting") as progress:
+    async with (
+        files.reading(resources, _layer_id(image)) as chain,
+        ProgressReporter(resources.database, job.id, "converting") as progress,
+    ):
         await img.export(chain, target, _wanted(job).driver, progress.update)
 
 
 async def _upload(resources: Resources, job: Job) -> None:
     image = await _image(resources, job)
-    path = (await _chain(resources, image))[0].path if _stored_as_wanted(image, job) else _converted(resources, job)
+    if not _stored_as_wanted(image, job):
+        await _upload_file(resources, job, _converted(resources, job))
+        return
+    async with files.reading(resources, _layer_id(image)) as chain:
+        await _upload_file(resources, job, chain[0].path)
+
+
+async def _upload_file(resources: Resources, job: Job, path: Path) -> None:
     store = await store_of_project(resources, job.project_id or "")
     async with ProgressReporter(resources.database, job.id, "uploading") as progress:
         await store.upload_file(path, job.args["bucket"], job.args["key"], progress.update)
@@ -81,11 +97,10 @@ async def _image(resources: Resources, job: Job) -> Image:
         return await images.get_image(tx, job.args["image_id"])
 
 
-async def _chain(resources: Resources, image: Image) -> Chain:
+def _layer_id(image: Image) -> str:
     if image.layer_id is None:
         raise ImageNotExportableError
-    async with resources.database.reading() as tx:
-        return await layers.chain(tx, resources.layout, image.layer_id)
+    return image.layer_id
 
 
 def _wanted(job: Job) -> ExportFormat:

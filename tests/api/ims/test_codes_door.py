@@ -166,6 +166,24 @@ def test_a_large_image_is_exported_only_as_it_is(system: System, bucket: str) ->
     system.delete_server(server)
 
 
+@pytest.mark.parametrize("by", ["download", "export"])
+def test_what_could_not_be_consolidated_once_is_when_it_is_asked_for(
+    system: System, captured_image: str, bucket: str, by: str
+) -> None:
+    """The disk was full, say, and nobody has to capture the server again."""
+    with system.http("image") as image:
+        assert image.get(f"/v2/images/{captured_image}/file").status_code == 200  # it is over, so only SQL undoes it
+        system.sql("UPDATE images SET os_hash_value = NULL WHERE id = :id", id=captured_image)
+        if by == "download":
+            assert len(image.get(f"/v2/images/{captured_image}/file").content) > 0
+        else:
+            answer = export(system, captured_image, bucket_url=f"{bucket}:again.vmdk", file_format="vmdk")
+            job = system.wait_for_job(answer.json()["job_id"])
+            assert job["status"] == "SUCCESS", job
+            system.s3().delete_object(Bucket=bucket, Key="again.vmdk")
+        assert image.get(f"/v2/images/{captured_image}").json()["os_hash_value"]
+
+
 def test_a_shared_image_is_exported_by_its_owner_only(system: System, bucket: str) -> None:
     admin = system.project_id("stillframe-admin")
     with system.http("image") as image:
