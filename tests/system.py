@@ -11,7 +11,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import boto3
 import httpx
@@ -19,9 +19,20 @@ import sqlalchemy as sa
 import yaml
 
 from stillframe.blobs.layout import DataLayout
-from stillframe.config import PORTS
+from stillframe.config import PORTS, load_settings
+from stillframe.db import open_database
+from stillframe.identity import service as identity
+from stillframe.identity.model import ProjectFilter, Scope
+from stillframe.identity.tokens import TokenKeys
 
 MICROVERSION = {"OpenStack-API-Version": "compute 2.60"}
+
+
+class Account(NamedTuple):
+    project_id: str
+    token: str
+    access_key: str
+    secret_key: str
 
 
 @dataclass
@@ -151,6 +162,24 @@ class System:
                     return job
                 assert time.monotonic() < deadline, job
                 time.sleep(0.05)
+
+    async def add_account(self, name: str) -> Account:
+        """A user of that name, member of a project of its own, who can sign requests and log in."""
+        settings = load_settings(
+            data_dir=self.data_dir, database_url=str(self.settings.get("database_url") or "") or None
+        )
+        keys = TokenKeys.open(DataLayout(self.data_dir))
+        database = open_database(settings.db_url)
+        async with database.writing() as tx:
+            domain_id = (await identity.list_projects(tx, ProjectFilter()))[0].domain_id
+            project = await identity.create_project(tx, domain_id, f"eu-de_{name}")
+            user = await identity.create_user(tx, domain_id, name, name, default_project_id=project.id)
+            scope = Scope(project_id=project.id)
+            await identity.grant_role(tx, user.id, "member", scope)
+            key = await identity.create_access_key(tx, keys, user.id)
+            issued = await identity.issue_token(tx, keys, user, scope, methods=("password",))
+        await database.close()
+        return Account(project.id, issued.text, key.key.access, key.secret)
 
     def public_image(self) -> str:
         with self.http("image") as image:

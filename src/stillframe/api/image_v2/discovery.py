@@ -6,6 +6,7 @@ The image API has no microversions: a number only says which features are there,
 from typing import Any
 
 from litestar import Request, get
+from litestar.exceptions import NotFoundException
 
 _SUPPORTED = ("v2.15", "v2.13", "v2.12", "v2.11", "v2.10", *(f"v2.{minor}" for minor in range(9, -1, -1)))
 """As a Glance with stores lists them; 2.14, 2.16 and 2.18 are of its cache, which is not there."""
@@ -37,4 +38,13 @@ async def list_versions(request: Request[Any, Any, Any]) -> dict[str, Any]:
     return _versions(request)
 
 
-handlers = [choose_version, list_versions]
+@get("/{version:str}")
+async def show_version(request: Request[Any, Any, Any], version: str) -> dict[str, Any]:
+    """One version by its number, as IMS has it; with a token, like everything else."""
+    found = [one for one in _versions(request)["versions"] if one["id"] == version]
+    if not found:
+        raise NotFoundException
+    return {"versions": found}
+
+
+handlers = [choose_version, list_versions, show_version]
