@@ -53,12 +53,29 @@ async def submit_job(tx: Transaction, new: NewJob) -> Job:
     return job
 
 
-async def record_done_job(tx: Transaction, new: NewJob, result: dict[str, Any], *, began_at: datetime) -> Job:
-    """A part of another job that callers can ask for by itself; nothing is left to be done for it."""
-    job = await submit_job(tx, new)
-    await rows.update_live_job(tx, job.id, created_at=began_at, started_at=began_at)
-    await succeed_job(tx, job.id, result)
-    return job
+async def record_sub_jobs(
+    tx: Transaction, job: Job, parts: Sequence[tuple[str, dict[str, Any]]]
+) -> dict[str, list[dict[str, Any]]]:
+    """Parts of a job that callers can ask for by themselves, each a kind and a result, as finished as the job will be
+    in the same transaction. The answer belongs into the job's own result.
+    """
+    now = utcnow()
+    sub_jobs = [
+        replace(
+            job,
+            id=derived_uuid(job.id, "sub job", str(number)).replace("-", ""),
+            kind=kind,
+            state=JobState.SUCCEEDED,
+            phase="done",
+            args={"parent_id": job.id},
+            result=result,
+            finished_at=now,
+        )
+        for number, (kind, result) in enumerate(parts)
+    ]
+    for sub_job in sub_jobs:
+        await rows.insert_job(tx, sub_job)
+    return {"sub_jobs": [{"id": one.id, "kind": one.kind, "result": one.result} for one in sub_jobs]}
 
 
 async def get_job(tx: Transaction, job_id: str, *, project_id: str, service: Service) -> Job:
@@ -110,31 +127,6 @@ async def list_jobs_of_subject(tx: Transaction, subject_id: str, service: Servic
 async def succeed_job(tx: Transaction, job_id: str, result: dict[str, Any]) -> None:
     """Part of the transaction that makes the job's effect visible, so that both are seen or neither."""
     await rows.update_live_job(tx, job_id, state=JobState.SUCCEEDED, phase="done", result=result, finished_at=utcnow())
-
-
-async def succeed_with_sub_jobs(tx: Transaction, job: Job, kind: str, results: Sequence[dict[str, Any]]) -> None:
-    """As `succeed_job` with the first result, and with a job of `kind` for each of them, as finished as this one.
-
-    The job's own result then names them: `sub_jobs`, a list of {id, kind, result}.
-    """
-    parts = [_sub_job(job, kind, number, result) for number, result in enumerate(results)]
-    for part in parts:
-        await rows.insert_job(tx, part)
-    named = [{"id": part.id, "kind": part.kind, "result": part.result} for part in parts]
-    await succeed_job(tx, job.id, {**results[0], "sub_jobs": named})
-
-
-def _sub_job(job: Job, kind: str, number: int, result: dict[str, Any]) -> Job:
-    return replace(
-        job,
-        id=derived_uuid(job.id, "sub job", str(number)).replace("-", ""),
-        kind=kind,
-        state=JobState.SUCCEEDED,
-        phase="done",
-        args={"parent_id": job.id},
-        result=result,
-        finished_at=utcnow(),
-    )
 
 
 async def fail_job(tx: Transaction, job_id: str, error: StillframeError, *, cancelled: bool = False) -> None:

@@ -22,11 +22,10 @@ from stillframe.errors import InvalidInputError, ToolFailedError
 from stillframe.images import incoming
 from stillframe.images.model import ImageKind
 from stillframe.jobs import service as jobs
-from stillframe.jobs.model import Job, Lane, NewJob, Service
+from stillframe.jobs.model import Job
 from stillframe.jobs.progress import ProgressReporter
 from stillframe.jobs.recipes import Recipe, Step
 from stillframe.jobs.resources import Resources
-from stillframe.kit.ids import derived_uuid
 from stillframe.layers import files
 from stillframe.layers import service as layers
 from stillframe.layers.model import LayerState
@@ -184,29 +183,13 @@ async def _finish(resources: Resources, job: Job) -> None:
 
 
 async def _result(tx: Transaction, job: Job, disks: Sequence[Disk]) -> dict[str, Any]:
-    system = {"image_id": disks[0].image_id, "image_name": disks[0].image_name}
+    made = [{"image_id": disk.image_id, "image_name": disk.image_name} for disk in disks]
     if job.kind == REGISTER_KIND:
         return {"image_id": disks[0].image_id}
     if job.kind == SYSTEM_KIND and len(disks) == 1:
-        return system
-    return system | {"sub_jobs": [await _record_sub_job(tx, job, number, disk) for number, disk in enumerate(disks)]}
-
-
-async def _record_sub_job(tx: Transaction, job: Job, number: int, disk: Disk) -> dict[str, Any]:
-    """One image's part of the work, as a job that can be asked for by itself."""
-    made = {"image_id": disk.image_id, "image_name": disk.image_name}
-    kind = DATA_KIND if disk.kind is ImageKind.DATA else SYSTEM_KIND
-    sub_job = NewJob(
-        id=derived_uuid(job.id, "sub job", str(number)).replace("-", ""),
-        kind=kind,
-        service=Service.IMS,
-        lane=Lane.TRANSFER,
-        subject_id=disk.image_id,
-        project_id=job.project_id,
-        user_id=job.user_id,
-    )
-    await jobs.record_done_job(tx, sub_job, made, began_at=job.created_at)
-    return {"id": sub_job.id, "kind": kind, "result": made}
+        return made[0]
+    kinds = [DATA_KIND if disk.kind is ImageKind.DATA else SYSTEM_KIND for disk in disks]
+    return {**made[0], **await jobs.record_sub_jobs(tx, job, list(zip(kinds, made, strict=True)))}
 
 
 async def _undo(resources: Resources, job: Job) -> None:

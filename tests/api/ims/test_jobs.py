@@ -57,7 +57,8 @@ async def test_sub_jobs_are_shown_in_the_job_and_by_themselves(desk: Desk) -> No
     job = await submit(desk, "image_copy")
     results = [{"image_id": str(uuid.uuid4()), "image_name": name} for name in ("system", "data")]
     async with desk.world.database.writing() as tx:
-        await jobs.succeed_with_sub_jobs(tx, job, "image_export", results)
+        parts = [("image_export", result) for result in results]
+        await jobs.succeed_job(tx, job.id, {**results[0], **await jobs.record_sub_jobs(tx, job, parts)})
     done = await desk.show_job(job.id)
     assert {name: done["entities"][name] for name in ("image_id", "image_name")} == results[0]
     assert [part["entities"] for part in done["entities"]["sub_jobs_result"]] == results
