@@ -79,9 +79,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     machine_stop_timeout_s: float = 60.0
     """How long a guest may take to power off before it is stopped by force."""
     machine_user: str = "nobody"
-    guest_outbound: bool = False
-    """Servers may open connections to the outside. QEMU's user-mode network then also lets them reach services on the
-    host's loopback address, this one's among them, so it is off unless the guests are trusted."""
     console_log_limit_bytes: int = 1024 * 1024
     job_timeout_s: float = 24 * 3600.0
     job_retention_days: int = 30

@@ -23,6 +23,7 @@ LEVELS = {
     "blobs": 1,
     "qemu": 1,
     "guest": 1,
+    "switch": 1,
     **dict.fromkeys(ROOMS, 2),
     "api": 3,
     "app": 4,

@@ -44,7 +44,7 @@ async def make_spec(tmp_path: Path) -> AsyncIterator[MakeSpec]:
             "vcpus": 1,
             "disks": (DiskSpec(chain=chain, device_index=0, serial=server_id[:20]),),
             "accelerator": "tcg",
-            "nics": (NicSpec(mac="fa:16:3e:00:00:01"),),
+            "nics": (NicSpec(port_id=str(uuid.uuid4()), mac="fa:16:3e:00:00:01"),),
         }
         made.append(MachineSpec(**{**values, **changes}))  # type: ignore[arg-type]
         return made[-1]
@@ -361,7 +361,7 @@ async def test_data_disks_and_a_config_drive_are_there(tmp_path: Path, make_spec
     drive = tmp_path / "drive.iso"
     drive.write_bytes(bytes(MIB))
     disks = (DiskSpec(chain=chain, device_index=0), DiskSpec(chain=(data,), device_index=1))
-    nics = (NicSpec(mac="fa:16:3e:00:00:01", outbound=True), NicSpec(mac="fa:16:3e:00:00:02"))
+    nics = tuple(NicSpec(port_id=str(uuid.uuid4()), mac=f"fa:16:3e:00:00:0{number}") for number in range(2))
     spec = make_spec(chain, disks=disks, config_drive=drive, cdrom=drive, nics=nics, vcpus=4, memory_mib=512)
     await machine.start(spec)
     async with qmp.connected(spec.run_dir) as client:

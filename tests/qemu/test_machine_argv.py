@@ -26,7 +26,7 @@ def spec(**changes: object) -> MachineSpec:
         "disks": (DiskSpec(chain=(TOP, BASE), device_index=0, serial="abc"), DiskSpec(chain=(DATA,), device_index=9)),
         "accelerator": "tcg",
         "config_drive": DRIVE,
-        "nics": (NicSpec(mac="fa:16:3e:00:00:01"),),
+        "nics": (NicSpec(port_id=ID, mac="fa:16:3e:00:00:01"),),
     }
     return MachineSpec(**{**values, **changes})  # type: ignore[arg-type]
 
@@ -41,7 +41,7 @@ def argv(machine: MachineSpec, uefi_code: Path | None = None) -> list[str]:
         Path("/cd.iso"): 25,
         UEFI: 26,
     }
-    files = MachineFiles(qmp=10, serial=11, console=12, disks=disks)
+    files = MachineFiles(qmp=10, serial=11, console=12, disks=disks, nics=(30,) * len(machine.nics))
     return build_argv(machine, files, uefi_code=uefi_code)
 
 
@@ -68,16 +68,9 @@ def test_devices_have_fixed_places() -> None:
     assert "virtio-net-pci,netdev=net0,mac=fa:16:3e:00:00:01,romfile=,addr=0x10.0,multifunction=on" in devices
 
 
-def test_the_network_leads_nowhere_unless_it_is_asked_for() -> None:
-    closed = values(argv(spec()), "-netdev")
-    assert closed == [
-        "user,id=net0,restrict=on,ipv6=off,net=10.0.2.0/24,host=10.0.2.2,dns=10.0.2.254,dhcpstart=10.0.2.15"
-    ]
-    nic = NicSpec(mac="fa:16:3e:00:00:01", cidr="192.168.0.0/24", address="192.168.0.254", gateway="192.168.0.1")
-    assert "dns=192.168.0.253" in values(argv(spec(nics=(nic,))), "-netdev")[0]
-    opened = NicSpec(mac="fa:16:3e:00:00:01", outbound=True)
-    assert "restrict=off" in values(argv(spec(nics=(opened,))), "-netdev")[0]
-    assert (spec().has_network, spec(nics=(opened,)).has_network) == (False, True)
+def test_a_card_is_a_socket_that_the_switch_connects_to() -> None:
+    assert values(argv(spec()), "-netdev") == ["stream,id=net0,server=on,addr.type=fd,addr.str=30"]
+    assert values(argv(spec(nics=())), "-netdev") == []
 
 
 def test_nothing_but_the_control_socket_controls_it() -> None:
@@ -129,15 +122,12 @@ def test_a_machine_that_cannot_be_is_refused(changes: dict[str, object]) -> None
     [
         {"mac": "FA:16:3E:00:00:01"},
         {"mac": "fa:16:3e:00:00:01,id=x"},
-        {"address": "10.0.3.15"},
-        {"address": "10.0.2.255"},
-        {"address": "10.0.2.2"},
-        {"cidr": "10.0.2.1/24"},
+        {"port_id": "../../etc/passwd"},
     ],
 )
 def test_a_card_that_cannot_be_is_refused(changes: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match=r"hardware address|not both in|own gateway|host bits"):
-        NicSpec(**{"mac": "fa:16:3e:00:00:01", **changes})  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"hardware address|port id"):
+        NicSpec(**{"mac": "fa:16:3e:00:00:01", "port_id": ID, **changes})
 
 
 @pytest.mark.parametrize("changes", [{"serial": "a,b"}, {"serial": "x" * 21}, {"device_index": 32}])

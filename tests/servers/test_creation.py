@@ -20,6 +20,7 @@ from stillframe.kit.ids import new_uuid
 from stillframe.kit.units import GIB
 from stillframe.layers import service as layers
 from stillframe.layers.model import LayerState
+from stillframe.networks.ports import WantedNic
 from stillframe.servers import creation, hosts, keypairs
 from stillframe.servers import rows as server_rows
 from stillframe.servers.model import RootDisk, ServerStatus, TaskState
@@ -53,7 +54,7 @@ REFUSALS: dict[str, dict[str, Any]] = {
     "unknown flavor": {"flavor_id": "s9.huge"},
     "flavor that no database can look up": {"flavor_id": "s3.\x00tiny"},
     "unknown image": {"image_id": new_uuid()},
-    "unknown network": {"network_ids": (new_uuid(),)},
+    "unknown network": {"nics": (WantedNic(network_id=new_uuid()),)},
     "unknown security group": {"security_groups": ("web",)},
     "unknown key": {"key_name": "nobody's"},
     "unknown zone": {"availability_zone": "mars-01"},

@@ -1,6 +1,4 @@
-"""Owns the truth about networks: every project has exactly one, which lets servers out and nothing in.
+"""Owns networks: what hangs on which, who may speak to whom, and the plan by which the switch carries it out.
 
-A server's machine sits behind a network stack of its own in user mode, so the guest always has the same address and two
-servers cannot reach each other. Nothing of it can be changed, so nothing of it is stored: all ids follow from the
-project's or the server's.
+Rows say what shall be; the switch (`stillframe.switch`) makes it so for every machine that runs.
 """

@@ -25,6 +25,7 @@ from stillframe.kit.clock import utcnow
 from stillframe.layers import files
 from stillframe.ops.logs import configure_logging
 from stillframe.ops.pidlock import PidLock
+from stillframe.ops.switchboard import Switchboard
 from stillframe.ops.wake import listen_for_wakes
 from stillframe.qemu.host import choose_machine_user
 from stillframe.servers import workflows as server_workflows
@@ -72,10 +73,13 @@ async def _serve(settings: Settings, layout: DataLayout) -> None:
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stopping.set)
     engine: JobEngine | None = None
+    switchboard: Switchboard | None = None
 
     def wake() -> None:
         if engine is not None:
             engine.wake()
+        if switchboard is not None:
+            switchboard.wake()
         sweep_soon.set()
 
     sweep_soon = asyncio.Event()
@@ -83,6 +87,7 @@ async def _serve(settings: Settings, layout: DataLayout) -> None:
     database = open_database(settings.db_url, wake)
     resources = Resources(settings=settings, layout=layout, database=database, token_keys=TokenKeys.open(layout))
     engine = JobEngine(resources, recipe_book())
+    switchboard = Switchboard(resources)
     watch = MachineWatch(resources)
     await watch.find_machines()
     engine.launch()
@@ -91,6 +96,7 @@ async def _serve(settings: Settings, layout: DataLayout) -> None:
     loops = [
         asyncio.create_task(engine.run()),
         asyncio.create_task(watch.run()),
+        asyncio.create_task(switchboard.run()),
         asyncio.create_task(_sweep_forever(resources, sweep_soon)),
         asyncio.create_task(_forget_old_jobs_forever(resources)),
     ]
@@ -98,6 +104,7 @@ async def _serve(settings: Settings, layout: DataLayout) -> None:
     done, _ = await asyncio.wait([stop, *loops], return_when=asyncio.FIRST_COMPLETED)
     for task in loops:
         task.cancel()
+    await asyncio.wait(loops)
     transport.close()
     engine.shut_down()
     await database.close()

@@ -9,13 +9,11 @@ from collections.abc import Iterator
 from logging import getLogger
 from pathlib import Path
 
-import msgspec
-
 from stillframe.errors import ToolFailedError, UnavailableError
 from stillframe.qemu import sockets
 from stillframe.qemu.console import CONSOLE_LOG, STDERR_LOG
 from stillframe.qemu.machine_argv import TCG_CACHE_MIB, build_argv, uefi_vars
-from stillframe.qemu.machine_spec import Firmware, MachineFiles, MachineSpec
+from stillframe.qemu.machine_spec import Firmware, MachineFiles, MachineSpec, nic_socket
 from stillframe.qemu.sandbox import MINIMAL_ENVIRONMENT, Access, Limits, Sandbox, kvm_access, wrap_machine
 
 log = getLogger("stillframe.qemu")
@@ -41,7 +39,6 @@ def launch(spec: MachineSpec, sandbox: Sandbox) -> subprocess.Popen[bytes]:
     """
     uefi_code = _prepare_uefi(spec)
     access = kvm_access() if spec.accelerator == "kvm" else Access()
-    access = msgspec.structs.replace(access, network=spec.has_network)
     limits = Limits(data_bytes=(spec.memory_mib + _OVERHEAD_MIB) * _MIB)
     try:
         with _opened(spec, uefi_code) as files, (spec.run_dir / STDERR_LOG).open("ab") as errors:
@@ -71,16 +68,16 @@ def _opened(spec: MachineSpec, uefi_code: Path | None) -> Iterator[MachineFiles]
             stack.callback(os.close, descriptor)
             return descriptor
 
-        sockets_of = [
-            stack.enter_context(sockets.listen(spec.run_dir, name))
-            for name in (sockets.QMP_SOCKET, sockets.SERIAL_SOCKET)
-        ]
+        def listening(name: str) -> int:
+            return stack.enter_context(sockets.listen(spec.run_dir, name)).fileno()
+
         yield MachineFiles(
-            qmp=sockets_of[0].fileno(),
-            serial=sockets_of[1].fileno(),
+            qmp=listening(sockets.QMP_SOCKET),
+            serial=listening(sockets.SERIAL_SOCKET),
             # Appending, so that the log can be cut while QEMU writes it.
             console=opened(spec.run_dir / CONSOLE_LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC),
             disks={path: opened(path, flags) for path, flags in _disk_files(spec, uefi_code).items()},
+            nics=tuple(listening(nic_socket(nic.port_id)) for nic in spec.nics),
         )
 
 

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 from stillframe.qemu.graph import blockdev
-from stillframe.qemu.machine_spec import DiskSpec, Firmware, MachineFiles, MachineSpec, NicSpec
+from stillframe.qemu.machine_spec import DiskSpec, Firmware, MachineFiles, MachineSpec
 from stillframe.qemu.model import ChainLink
 
 PROGRAM = "qemu-system-x86_64"
@@ -30,7 +30,7 @@ def build_argv(spec: MachineSpec, files: MachineFiles, *, uefi_code: Path | None
         *_file_sets(files),
         *_disks(spec, files),
         *_drives(spec, files),
-        *_nics(spec.nics),
+        *_nics(spec, files),
         *_small_devices(),
     ]
 
@@ -118,12 +118,10 @@ def _read_only(name: str, path: Path, files: MachineFiles) -> str:
     return blockdev(chain, name=name, writable=False, file_name=lambda found: _set(files, found))
 
 
-def _nics(nics: tuple[NicSpec, ...]) -> list[str]:
+def _nics(spec: MachineSpec, files: MachineFiles) -> list[str]:
     argv = []
-    for number, nic in enumerate(nics):
-        restrict = "off" if nic.outbound else "on"
-        addresses = f"net={nic.cidr},host={nic.gateway},dns={nic.name_server},dhcpstart={nic.address}"
-        argv += ["-netdev", f"user,id=net{number},restrict={restrict},ipv6=off,{addresses}"]
+    for number, (nic, listening) in enumerate(zip(spec.nics, files.nics, strict=True)):
+        argv += ["-netdev", f"stream,id=net{number},server=on,addr.type=fd,addr.str={listening}"]
         # No option ROM: these machines never boot from the network.
         argv += ["-device", f"virtio-net-pci,netdev=net{number},mac={nic.mac},romfile=,{_slot(0x10, number)}"]
     return argv

@@ -1,7 +1,6 @@
 """What a machine is made of. Nothing in it is a caller's text: each field ends up in QEMU's argv and is checked."""
 
 import enum
-import ipaddress
 import re
 from pathlib import Path
 from typing import Literal
@@ -44,34 +43,24 @@ class DiskSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NicSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """A network card on a network of its own, inside QEMU. DHCP hands out `address` and `gateway`.
+    """A network card. Its frames go through a socket in the machine's directory, where the switch connects.
 
-    Nothing can reach the guest through it. With `outbound` the guest can reach what the host can, and under the address
-    of the gateway, the services on the host's own loopback, which QEMU cannot leave out. So it is for trusted guests.
+    Until it does, and while it is away, the card is there and its frames are lost.
     """
 
+    port_id: str
     mac: str
-    cidr: str = "10.0.2.0/24"
-    address: str = "10.0.2.15"
-    gateway: str = "10.0.2.2"
-    outbound: bool = False
 
     def __post_init__(self) -> None:
         if not _MAC.fullmatch(self.mac):
             raise ValueError(f"{self.mac!r} is no hardware address in lower case")
-        network = ipaddress.IPv4Network(self.cidr)
-        if not {ipaddress.IPv4Address(self.address), ipaddress.IPv4Address(self.gateway)} <= set(network.hosts()):
-            raise ValueError(f"{self.address} and {self.gateway} are not both in {self.cidr}")
-        if self.address == self.gateway:
-            raise ValueError("a guest cannot be its own gateway")
+        if not _UUID.fullmatch(self.port_id):
+            raise ValueError(f"{self.port_id!r} is no port id")
 
-    @property
-    def name_server(self) -> str:
-        """Slirp's own, which needs an address nobody else has: the highest free one."""
-        taken = {self.address, self.gateway}
-        network = ipaddress.IPv4Network(self.cidr)
-        candidates = (str(network.broadcast_address - below) for below in range(1, 4))
-        return next(address for address in candidates if address not in taken)
+
+def nic_socket(port_id: str) -> str:
+    """The socket's name in the machine's directory."""
+    return f"nic-{port_id}.sock"
 
 
 class MachineSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,10 +87,6 @@ class MachineSpec(msgspec.Struct, frozen=True, kw_only=True):
         if len(set(indexes)) != len(indexes) or len(self.nics) > MAX_NICS:
             raise ValueError("two disks in one place, or too many network cards")
 
-    @property
-    def has_network(self) -> bool:
-        return any(nic.outbound for nic in self.nics)
-
 
 class MachineFiles(msgspec.Struct, frozen=True, kw_only=True):
     """Descriptors QEMU inherits. It opens no file of ours itself, so it needs no right to their paths."""
@@ -110,10 +95,11 @@ class MachineFiles(msgspec.Struct, frozen=True, kw_only=True):
     serial: int
     console: int
     disks: dict[Path, int]
+    nics: tuple[int, ...] = ()
 
     @property
     def all(self) -> tuple[int, ...]:
-        return (self.qmp, self.serial, self.console, *self.disks.values())
+        return (self.qmp, self.serial, self.console, *self.disks.values(), *self.nics)
 
 
 class RunningMachine(msgspec.Struct, frozen=True, kw_only=True):

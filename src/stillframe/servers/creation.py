@@ -19,9 +19,7 @@ from stillframe.kit.clock import utcnow
 from stillframe.kit.ids import new_hex_id, new_uuid
 from stillframe.kit.units import GIB, bytes_to_gib_up
 from stillframe.layers import service as layers
-from stillframe.networks import service as networks
-from stillframe.networks.model import SECURITY_GROUP_NAME
-from stillframe.servers import keypairs, rows
+from stillframe.servers import keypairs, nics, rows
 from stillframe.servers.hosts import require_host_memory
 from stillframe.servers.model import NewServer, RootDisk, Server, ServerUsage, TaskState, VmState
 from stillframe.volumes import service as volumes
@@ -44,9 +42,6 @@ async def create_server(tx: Transaction, caller: Caller, settings: Settings, new
         flavor = await flavors.get_flavor(tx, new.flavor_id)
         image = await images.get_bootable_image(tx, caller, new.image_id)
         size_bytes = _root_size_bytes(new.root_disk, image, flavor)
-        for network_id in new.network_ids:
-            networks.require_network(caller, network_id)
-        networks.require_security_groups(caller, new.security_groups)
     _require_zone(settings, new.availability_zone)
     await _require_room(tx, settings, project_id, flavor)
     await require_host_memory(tx, settings, flavor.ram_mib)
@@ -69,12 +64,13 @@ async def create_server(tx: Transaction, caller: Caller, settings: Settings, new
         key_name=keypair.name if keypair else None,
         public_key=keypair.public_key if keypair else None,
         user_data=new.user_data,
-        security_groups=(SECURITY_GROUP_NAME,),
         availability_zone=settings.availability_zone,
         created_at=now,
         updated_at=now,
     )
     await rows.insert_server(tx, server)
+    with _as_invalid_input():
+        await nics.make_nics(tx, caller, server, new)
     await _plan_disk_and_job(tx, settings, server, image, size_bytes, new.root_disk)
     return server
 

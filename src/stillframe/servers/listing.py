@@ -49,6 +49,9 @@ class ServerQuery(msgspec.Struct, frozen=True, kw_only=True):
     project_id: str | None = None
     key_name: str | None = None
     server_id: str | None = None
+    address_pattern: str | None = None
+    """A part of an address, or with `^` and `$` its start and its end."""
+    server_ids: frozenset[str] | None = None
     availability_zone: str | None = None
     changed_since: datetime | None = None
     every_project: bool = False
@@ -82,6 +85,8 @@ def _conditions(project_id: str, query: ServerQuery) -> list[sa.ColumnElement[bo
     conditions = [servers.c[name] == wanted for name, wanted in equal.items() if wanted is not None]
     if query.name_pattern is not None:
         conditions.append(servers.c.name.ilike(query.name_pattern, escape="\\"))
+    if query.server_ids is not None:
+        conditions.append(servers.c.id.in_(query.server_ids))
     if query.changed_since is not None:
         conditions.append(servers.c.updated_at >= sa.literal(query.changed_since, UtcTime))
     if query.status is not None:

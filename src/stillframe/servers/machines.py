@@ -3,18 +3,20 @@
 import asyncio
 import base64
 from pathlib import Path
-from typing import Any
+
+from msgspec.structs import replace
 
 from stillframe.blobs.layout import DataLayout
 from stillframe.db import Transaction
 from stillframe.errors import ServerNotFoundError, ToolFailedError, UnavailableError
 from stillframe.jobs.resources import Resources
 from stillframe.layers import service as layers
-from stillframe.networks.model import CIDR, DNS_ADDRESS, GATEWAY_ADDRESS, GUEST_ADDRESS, mac_address, port_of
+from stillframe.networks import ports
 from stillframe.qemu import accelerator, machine
 from stillframe.qemu.configdrive import build_config_drive
 from stillframe.qemu.machine_spec import DiskSpec, Firmware, MachineSpec, NicSpec, RunningMachine
 from stillframe.servers import rows
+from stillframe.servers.documents import meta_data, network_data
 from stillframe.servers.model import Server
 from stillframe.volumes import service as volumes
 from stillframe.volumes.model import Volume
@@ -64,6 +66,7 @@ async def _machine_spec(resources: Resources, server_id: str) -> MachineSpec:
             raise ServerNotFoundError
         attached = (await volumes.list_attached(tx, [server_id]))[server_id]
         disks = [await _disk(tx, resources.layout, volume) for volume in attached]
+        server = replace(server, nics=(await ports.list_nics(tx, [server_id]))[server_id])
     firmware = ((attached[0].image_metadata if attached else None) or {}).get("hw_firmware_type")
     return MachineSpec(
         server_id=server.id,
@@ -74,15 +77,7 @@ async def _machine_spec(resources: Resources, server_id: str) -> MachineSpec:
         accelerator=await accelerator.choose(),
         firmware=Firmware.UEFI if firmware == Firmware.UEFI else Firmware.BIOS,
         config_drive=await _config_drive(resources, server),
-        nics=(
-            NicSpec(
-                mac=mac_address(server.id),
-                cidr=CIDR,
-                address=GUEST_ADDRESS,
-                gateway=GATEWAY_ADDRESS,
-                outbound=resources.settings.guest_outbound,
-            ),
-        ),
+        nics=tuple(NicSpec(port_id=nic.port.id, mac=nic.port.mac_address) for nic in server.nics),
     )
 
 
@@ -112,39 +107,3 @@ async def _config_drive(resources: Resources, server: Server) -> Path:
             network_data=network_data(server),
         )
     return path
-
-
-def meta_data(server: Server) -> dict[str, Any]:
-    """Source: OpenStack Compute user guide, "Metadata", "OpenStack format metadata"."""
-    key = server.public_key
-    return {
-        "uuid": server.id,
-        "name": server.name,
-        "hostname": server.host_name,
-        "project_id": server.project_id,
-        "availability_zone": server.availability_zone,
-        "launch_index": 0,
-        "meta": server.metadata,
-        "public_keys": {server.key_name: key} if key else {},
-        "keys": [{"name": server.key_name, "type": "ssh", "data": key}] if key else [],
-        "devices": [],
-        "dedicated_cpus": [],
-    }
-
-
-def network_data(server: Server) -> dict[str, Any]:
-    """Source: OpenStack Compute user guide, "Metadata", "Network metadata"."""
-    port = port_of(server.project_id, server.id)
-    return {
-        "links": [
-            {
-                "id": "nic0",
-                "vif_id": port.id,
-                "type": "phy",
-                "mtu": 1500,
-                "ethernet_mac_address": port.mac_address,
-            }
-        ],
-        "networks": [{"id": "network0", "type": "ipv4_dhcp", "link": "nic0", "network_id": port.network.id}],
-        "services": [{"type": "dns", "address": DNS_ADDRESS}],
-    }

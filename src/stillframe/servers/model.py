@@ -19,6 +19,8 @@ import msgspec
 
 from stillframe.errors import ServerBusyError, ServerStateError
 from stillframe.flavors.model import Flavor
+from stillframe.networks.model import Nic
+from stillframe.networks.ports import WantedNic
 from stillframe.volumes.model import Volume
 
 
@@ -145,7 +147,6 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     public_key: str | None = None
     user_data: str | None = None
     """In base64, as it was sent."""
-    security_groups: tuple[str, ...] = ()
     availability_zone: str = ""
     fault: Fault | None = None
     created_at: datetime
@@ -153,6 +154,8 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     launched_at: datetime | None = None
     volumes: tuple[Volume, ...] = ()
     """Its disks, the system disk first; not a column of its row."""
+    nics: tuple[Nic, ...] = ()
+    """Its network cards in their order; not columns of its row either."""
 
     @property
     def status(self) -> ServerStatus:
@@ -186,14 +189,17 @@ class RootDisk(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewServer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a caller wants; `network_ids` empty means the project's own network."""
+    """What a caller wants; `nics` None means one card on the project's own network.
+
+    `security_groups` are names or ids, for the cards made with the server; None leaves the default one.
+    """
 
     name: str
     flavor_id: str
     image_id: str
     description: str | None = None
-    network_ids: tuple[str, ...] = ()
-    security_groups: tuple[str, ...] = ()
+    nics: tuple[WantedNic, ...] | None = None
+    security_groups: tuple[str, ...] | None = None
     key_name: str | None = None
     user_data: str | None = None
     metadata: dict[str, str] = msgspec.field(default_factory=dict)

@@ -31,7 +31,6 @@ servers = sa.Table(
     sa.Column("key_name", sa.String(255)),
     sa.Column("public_key", sa.Text),
     sa.Column("user_data", sa.Text),
-    sa.Column("security_groups", sa.JSON, nullable=False),
     sa.Column("availability_zone", sa.String(64), nullable=False),
     sa.Column("fault_code", sa.Integer),
     sa.Column("fault_message", sa.Text),
@@ -80,14 +79,13 @@ def server_from_row(row: sa.Row[Any]) -> Server:
             "vm_state": VmState(fields["vm_state"]),
             "task_state": TaskState(task_state) if task_state else None,
             "tags": tuple(fields["tags"]),
-            "security_groups": tuple(fields["security_groups"]),
             "fault": Fault(code=code, message=message, created_at=created_at) if code else None,
         }
     )
 
 
 def _columns(server: Server) -> dict[str, Any]:
-    apart = {"flavor", "fault", "volumes"}
+    apart = {"flavor", "fault", "volumes", "nics"}
     values = {name: getattr(server, name) for name in server.__struct_fields__ if name not in apart}
     return values | {
         "flavor_id": server.flavor.id,
@@ -95,7 +93,6 @@ def _columns(server: Server) -> dict[str, Any]:
         "ram_mib": server.flavor.ram_mib,
         "extra_specs": server.flavor.extra_specs,
         "tags": list(server.tags),
-        "security_groups": list(server.security_groups),
         "fault_code": server.fault.code if server.fault else None,
         "fault_message": server.fault.message if server.fault else None,
         "fault_created_at": server.fault.created_at if server.fault else None,
@@ -125,6 +122,13 @@ async def list_in_state(tx: Transaction, vm_state: VmState) -> list[Server]:
     """Of every project, those without a task."""
     query = sa.select(servers).where(servers.c.vm_state == vm_state, servers.c.task_state.is_(None))
     return [server_from_row(row) for row in await tx.all(query)]
+
+
+async def host_names_of_machines(tx: Transaction) -> dict[str, str]:
+    """By id, of every server that has a machine, may have one, or is about to get one."""
+    without = sa.and_(servers.c.vm_state == VmState.STOPPED, servers.c.task_state.is_(None))
+    query = sa.select(servers).where(sa.not_(without))
+    return {server.id: server.host_name for server in map(server_from_row, await tx.all(query))}
 
 
 async def usage_of_project(tx: Transaction, project_id: str) -> tuple[int, int, int]:

@@ -4,7 +4,7 @@ Making a server is in creation.py, key pairs are in keypairs.py.
 """
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from msgspec.structs import replace
@@ -30,7 +30,7 @@ from stillframe.jobs.model import Job, Lane, NewJob, Service
 from stillframe.kit.clock import utcnow
 from stillframe.kit.ids import is_uuid, new_hex_id
 from stillframe.kit.units import TIB
-from stillframe.networks.model import Port, port_of
+from stillframe.networks import ports
 from stillframe.servers import listing, rows
 from stillframe.servers.hosts import require_host_memory
 from stillframe.servers.listing import ServerQuery
@@ -55,7 +55,7 @@ async def get_server(tx: Transaction, caller: Caller, server_id: str) -> Server:
     server = await rows.get_server(tx, server_id) if is_uuid(server_id) else None
     if server is None or not _is_seen_by(caller, server):
         raise _not_found(server_id)
-    return (await _with_volumes(tx, [server]))[0]
+    return (await _with_parts(tx, [server]))[0]
 
 
 async def list_servers(tx: Transaction, caller: Caller, query: ServerQuery) -> list[Server]:
@@ -69,14 +69,12 @@ async def list_servers(tx: Transaction, caller: Caller, query: ServerQuery) -> l
         after = await get_server(tx, caller, query.marker) if query.marker is not None else None
     except ServerNotFoundError:
         raise InvalidInputError(f"marker [{str(query.marker)[:255]}] not found", field="marker") from None
-    return await _with_volumes(tx, await listing.list_servers(tx, caller.require_project(), query, after))
-
-
-async def list_ports(tx: Transaction, caller: Caller) -> list[Port]:
-    """The network cards of the project's servers."""
     project_id = caller.require_project()
-    found = await listing.list_servers(tx, project_id, ServerQuery(), None)
-    return [port_of(server.project_id, server.id) for server in found]
+    if query.address_pattern is not None:
+        fits = _address_test(query.address_pattern)
+        ids = await ports.servers_with_address(tx, project_id, fits)
+        query = replace(query, server_ids=frozenset(ids))
+    return await _with_parts(tx, await listing.list_servers(tx, project_id, query, after))
 
 
 async def start_server(tx: Transaction, caller: Caller, settings: Settings, server_id: str) -> Job:
@@ -229,9 +227,19 @@ def _is_seen_by(caller: Caller, server: Server) -> bool:
     return server.project_id == caller.project_id or caller.is_platform_admin
 
 
-async def _with_volumes(tx: Transaction, servers: list[Server]) -> list[Server]:
-    attached = await volumes.list_attached(tx, [server.id for server in servers])
-    return [replace(server, volumes=attached[server.id]) for server in servers]
+def _address_test(pattern: str) -> Callable[[str], bool]:
+    starts, ends = pattern.startswith("^"), pattern.endswith("$")
+    part = pattern.strip("^$").replace("\\", "")
+    return lambda address: (
+        part in address and (not starts or address.startswith(part)) and (not ends or address.endswith(part))
+    )
+
+
+async def _with_parts(tx: Transaction, servers: list[Server]) -> list[Server]:
+    """With their disks and network cards."""
+    ids = [server.id for server in servers]
+    attached, nics = await volumes.list_attached(tx, ids), await ports.list_nics(tx, ids)
+    return [replace(server, volumes=attached[server.id], nics=nics[server.id]) for server in servers]
 
 
 async def _lock_own_server(tx: Transaction, caller: Caller, server_id: str) -> Server:

@@ -25,7 +25,7 @@ from stillframe.jobs.resources import Resources
 from stillframe.kit.clock import utcnow
 from stillframe.layers import files
 from stillframe.layers import service as layers
-from stillframe.servers import rows
+from stillframe.servers import nics, rows
 from stillframe.servers.creation import CREATE_KIND
 from stillframe.servers.machines import find_machine, start_machine, stop_machine
 from stillframe.servers.model import Action, Fault, Server, TaskState, VmState
@@ -100,6 +100,7 @@ async def _remove(resources: Resources, job: Job) -> None:
     await asyncio.to_thread(shutil.rmtree, resources.layout.machine_dir(server_id), ignore_errors=True)
     async with resources.database.writing() as tx:
         await volumes.detach_from_deleted_server(tx, server_id)
+        await nics.release_nics(tx, server_id)
         await rows.delete_server(tx, server_id)
         await jobs.succeed_job(tx, job.id, {"server_id": server_id})
 

@@ -95,7 +95,6 @@ async def test_each_wrong_field_is_a_bad_request_and_leaves_nothing(door: Door, 
     [
         {"max_count": 2},
         {"personality": [{"path": "/etc/motd", "contents": ""}]},
-        {"networks": "none"},
         {"block_device_mapping_v2": [{"boot_index": 0, "uuid": "x", "source_type": "volume"}]},
         {"block_device_mapping_v2": [{"boot_index": -1, "source_type": "blank", "volume_size": 1}]},
     ],

@@ -21,7 +21,7 @@ from stillframe.images import capture
 from stillframe.images import service as images
 from stillframe.images.capture import CaptureRequest
 from stillframe.jobs.resources import Resources
-from stillframe.servers import console
+from stillframe.servers import console, nics
 from stillframe.servers import service as servers
 
 Answer = Response[Any]
@@ -32,8 +32,6 @@ NOT_OFFERED = frozenset(
         *("pause", "unpause", "suspend", "resume", "rescue", "unrescue", "migrate", "os-migrateLive", "evacuate"),
         *("shelve", "shelveOffload", "unshelve", "createBackup", "forceDelete", "restore", "trigger_crash_dump"),
         *(
-            "addSecurityGroup",
-            "removeSecurityGroup",
             "addFloatingIp",
             "removeFloatingIp",
             "addFixedIp",
@@ -63,6 +61,10 @@ class Reboot(Struct):
 class CreateImage(Struct):
     name: Annotated[str, Meta(min_length=1, max_length=255)]
     metadata: dict[Key, Text] | None = None
+
+
+class GroupRef(Struct):
+    name: Key
 
 
 class ConsoleOutput(Struct):
@@ -139,6 +141,18 @@ async def _get_console_output(acting: Acting, argument: Any) -> Answer:
     return Response({"output": output}, status_code=200)
 
 
+async def _add_group(acting: Acting, argument: Any) -> Answer:
+    name = convert(argument, GroupRef).name
+    await nics.change_groups(acting.tx, acting.caller, acting.server_id, name, add=True)
+    return _accepted()
+
+
+async def _remove_group(acting: Acting, argument: Any) -> Answer:
+    name = convert(argument, GroupRef).name
+    await nics.change_groups(acting.tx, acting.caller, acting.server_id, name, add=False)
+    return _accepted()
+
+
 def _accepted() -> Answer:
     return Response(b"", status_code=202)
 
@@ -149,4 +163,6 @@ _ACTIONS: dict[str, Callable[[Acting, Any], Awaitable[Answer]]] = {
     "reboot": _reboot,
     "createImage": _create_image,
     "os-getConsoleOutput": _get_console_output,
+    "addSecurityGroup": _add_group,
+    "removeSecurityGroup": _remove_group,
 }

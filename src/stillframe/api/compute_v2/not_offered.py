@@ -12,8 +12,6 @@ _CLOUDSERVER = f"{_CLOUDSERVERS}/{{server_id:str}}"
 not_offered = missing_routes(
     Missing("POST", f"{_SERVER}/os-volume_attachments", "attach volumes"),
     Missing("DELETE", f"{_SERVER}/os-volume_attachments/{{volume_id:str}}", "detach volumes"),
-    Missing("POST", f"{_SERVER}/os-interface", "attach network cards"),
-    Missing("DELETE", f"{_SERVER}/os-interface/{{port_id:str}}", "detach network cards"),
     Missing("POST", f"{_SERVER}/remote-consoles", "open remote consoles"),
     Missing("PUT", f"{_SERVER}/tags", "replace the tags of a server"),
     Missing("DELETE", f"{_SERVER}/tags", "remove the tags of a server"),

@@ -11,7 +11,6 @@ from urllib.parse import parse_qsl, urlencode
 from litestar import Request
 
 from stillframe.errors import InvalidInputError
-from stillframe.networks.model import GUEST_ADDRESS
 from stillframe.servers.listing import NEWEST_FIRST, ServerQuery, Sort, SortKey
 from stillframe.servers.model import ServerStatus
 
@@ -57,7 +56,7 @@ def server_query(pairs: list[tuple[str, str]]) -> ServerQuery | None:
     """None when nothing can match. Raises: InvalidInputError."""
     given = dict(pairs)
     status = _status(given.get("status"))
-    if (given.get("status") and status is None) or not _matches_address(given.get("ip")):
+    if given.get("status") and status is None:
         return None
     every_project = any(
         is_true(given[name]) or given[name] == "" for name in ("all_tenants", "all_projects") if name in given
@@ -71,6 +70,7 @@ def server_query(pairs: list[tuple[str, str]]) -> ServerQuery | None:
         project_id=given.get("project_id") or given.get("tenant_id") or None,
         key_name=given.get("key_name") or None,
         server_id=given.get("uuid") or None,
+        address_pattern=given.get("ip") or None,
         availability_zone=given.get("availability_zone") or None,
         changed_since=_moment(given["changes-since"]) if given.get("changes-since") else None,
         every_project=every_project,
@@ -88,11 +88,6 @@ def next_page(path: str, pairs: list[tuple[str, str]], last_id: str) -> list[dic
 def _status(text: str | None) -> ServerStatus | None:
     known = {str(status): status for status in ServerStatus}
     return known.get((text or "").upper())
-
-
-def _matches_address(pattern: str | None) -> bool:
-    """Every server has the same address, so the filter matches all or nothing."""
-    return pattern is None or pattern.strip("^$").replace("\\", "") in GUEST_ADDRESS
 
 
 def like_pattern(regex: str) -> str:

@@ -13,7 +13,7 @@ from msgspec import Meta, Struct, field
 from stillframe.api.compute_v2.bodies import int_of
 from stillframe.errors import InvalidInputError, NotOfferedError
 from stillframe.kit.ids import is_uuid
-from stillframe.networks.model import GUEST_ADDRESS
+from stillframe.networks.ports import WantedNic
 from stillframe.servers.model import NewServer, RootDisk
 
 MAX_USER_DATA_LENGTH = 65535
@@ -86,8 +86,8 @@ def new_server(wanted: ServerWanted) -> NewServer:
         flavor_id=_last_part(str(wanted.flavor_ref)),
         image_id=_image_id(wanted, boot_disk),
         description=wanted.description,
-        network_ids=_network_ids(wanted.networks),
-        security_groups=tuple(group.name for group in wanted.security_groups or () if group.name),
+        nics=_nics(wanted.networks),
+        security_groups=_group_names(wanted.security_groups),
         key_name=wanted.key_name or None,
         user_data=_checked_user_data(wanted.user_data),
         metadata=wanted.metadata or {},
@@ -154,21 +154,31 @@ def _root_disk(boot_disk: BlockDevice | None) -> RootDisk:
     )
 
 
-def _network_ids(networks: list[NetworkWanted] | str | None) -> tuple[str, ...]:
-    if networks is None or networks == "auto":
-        return ()
+def _nics(networks: list[NetworkWanted] | str | None) -> tuple[WantedNic, ...] | None:
+    if networks is None or networks in ("auto", []):
+        return None
     if networks == "none":
-        raise NotOfferedError("Every server has a network card in its project's network.")
+        return ()
     if isinstance(networks, str):
         raise InvalidInputError("Invalid input for field/attribute networks.", field="networks")
-    if len(networks) > 1:
-        raise InvalidInputError("A server has one network card, in the one network there is.", field="networks")
-    for network in networks:
-        if network.port:
-            raise InvalidInputError(f"Port {network.port[:255]} could not be found.", field="networks")
-        if network.fixed_ip not in {None, "", GUEST_ADDRESS}:
-            raise InvalidInputError(f"The address of a server is always {GUEST_ADDRESS}.", field="networks")
-    return tuple(network.uuid.lower() for network in networks if network.uuid)
+    return tuple(_nic(network) for network in networks)
+
+
+def _nic(wanted: NetworkWanted) -> WantedNic:
+    if wanted.port:
+        if wanted.fixed_ip:
+            raise InvalidInputError(
+                "Specified Fixed IP cannot be used with a port: the port has one.", field="networks"
+            )
+        return WantedNic(port_id=wanted.port.lower())
+    if not wanted.uuid:
+        raise InvalidInputError("Bad networks format: missing 'uuid' or 'port'.", field="networks")
+    return WantedNic(network_id=wanted.uuid.lower(), fixed_ip=wanted.fixed_ip or None)
+
+
+def _group_names(groups: list[NameRef] | None) -> tuple[str, ...] | None:
+    names = tuple(group.name for group in groups or () if group.name)
+    return names or None
 
 
 def _checked_user_data(user_data: str | None) -> str | None:

@@ -11,7 +11,6 @@ from typing import Any
 from stillframe.api.compute_v2 import microversions as mv
 from stillframe.api.compute_v2.microversions import Microversion
 from stillframe.kit.clock import iso_micros, iso_seconds_z
-from stillframe.networks.model import GUEST_ADDRESS, NETWORK_NAME, Port, port_of
 from stillframe.servers.model import Server, ServerStatus, VmState
 
 Json = dict[str, Any]
@@ -42,11 +41,11 @@ def server_to_wire(server: Server, base: str, version: Microversion) -> Json:
         "image": {"id": server.image_id, "links": _bookmark(base, server, f"images/{server.image_id}")},
         "created": iso_seconds_z(server.created_at),
         "updated": iso_seconds_z(server.updated_at),
-        "addresses": {NETWORK_NAME: [_address(port_of(server.project_id, server.id))]},
+        "addresses": _addresses(server),
         "accessIPv4": "",
         "accessIPv6": "",
         "key_name": server.key_name,
-        "security_groups": [{"name": name} for name in server.security_groups],
+        "security_groups": security_groups_to_wire(server),
         "OS-DCF:diskConfig": "MANUAL",
         "OS-EXT-AZ:availability_zone": server.availability_zone,
         "OS-EXT-STS:power_state": _POWER_STATES[server.vm_state],
@@ -102,13 +101,26 @@ def _bookmark(base: str, server: Server, path: str) -> list[dict[str, str]]:
     return [{"rel": "bookmark", "href": f"{base}/{server.project_id}/{path}"}]
 
 
-def _address(port: Port) -> Json:
-    return {
-        "addr": GUEST_ADDRESS,
-        "version": 4,
-        "OS-EXT-IPS:type": "fixed",
-        "OS-EXT-IPS-MAC:mac_addr": port.mac_address,
-    }
+def _addresses(server: Server) -> dict[str, list[Json]]:
+    """By the names of networks."""
+    shown: dict[str, list[Json]] = {}
+    for nic in server.nics:
+        shown.setdefault(nic.network_name, []).extend(
+            {
+                "addr": fixed.ip_address,
+                "version": 4,
+                "OS-EXT-IPS:type": "fixed",
+                "OS-EXT-IPS-MAC:mac_addr": nic.port.mac_address,
+            }
+            for fixed in nic.port.fixed_ips
+        )
+    return shown
+
+
+def security_groups_to_wire(server: Server) -> list[dict[str, str]]:
+    """Those of any of its cards."""
+    names = dict.fromkeys(name for nic in server.nics for _, name in nic.security_groups)
+    return [{"name": name} for name in names]
 
 
 def _attached(server: Server) -> list[Json]:
@@ -122,16 +134,6 @@ def _attached(server: Server) -> list[Json]:
 def _host_id(server: Server) -> str:
     """The same for servers of a project on the same host, and telling nothing of the host."""
     return hashlib.sha224(f"{server.project_id}/local".encode()).hexdigest() if server.launched_at else ""
-
-
-def interface_to_wire(port: Port) -> Json:
-    return {
-        "port_id": port.id,
-        "net_id": port.network.id,
-        "mac_addr": port.mac_address,
-        "port_state": "ACTIVE",
-        "fixed_ips": [{"ip_address": GUEST_ADDRESS, "subnet_id": port.network.subnet_id}],
-    }
 
 
 def attachments_to_wire(server: Server, version: Microversion) -> list[Json]:

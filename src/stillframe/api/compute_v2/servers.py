@@ -9,11 +9,17 @@ from stillframe.api.compute_v2.bodies import decode_body
 from stillframe.api.compute_v2.discovery import base_url
 from stillframe.api.compute_v2.microversions import Microversion
 from stillframe.api.compute_v2.queries import next_page, query_pairs, server_query
-from stillframe.api.compute_v2.server_requests import CreateServerBody, Key, Text, admin_password, new_server
+from stillframe.api.compute_v2.server_requests import (
+    CreateServerBody,
+    Key,
+    NameRef,
+    Text,
+    admin_password,
+    new_server,
+)
 from stillframe.api.compute_v2.server_wire import (
     attachments_to_wire,
     brief_server,
-    interface_to_wire,
     links,
     server_to_wire,
 )
@@ -21,7 +27,7 @@ from stillframe.config import Settings
 from stillframe.db import Transaction
 from stillframe.errors import InvalidInputError, NotFoundError, VolumeNotFoundError
 from stillframe.identity.model import Caller
-from stillframe.networks.model import port_of
+from stillframe.networks.model import DEFAULT_NAME
 from stillframe.servers import creation
 from stillframe.servers import service as servers
 from stillframe.servers.model import Server
@@ -56,7 +62,7 @@ async def create_server(request: AnyRequest, tx: Transaction, caller: Caller, se
         "id": server.id,
         "links": links(base, server.project_id, f"servers/{server.id}"),
         "OS-DCF:diskConfig": "MANUAL",
-        "security_groups": [{"name": name} for name in server.security_groups],
+        "security_groups": [{"name": group.name} for group in wanted.security_groups or [NameRef(DEFAULT_NAME)]],
         "adminPass": admin_password(wanted),
     }
     location = f"{base}/v2.1/{server.project_id}/servers/{server.id}"
@@ -159,21 +165,6 @@ def _no_metadata_item() -> NotFoundError:
     return NotFoundError("Metadata item was not found")
 
 
-@get("/servers/{server_id:str}/os-interface")
-async def list_interfaces(server_id: str, tx: Transaction, caller: Caller) -> Json:
-    server = await servers.get_server(tx, caller, server_id)
-    return {"interfaceAttachments": [interface_to_wire(port_of(server.project_id, server.id))]}
-
-
-@get("/servers/{server_id:str}/os-interface/{port_id:str}")
-async def show_interface(server_id: str, port_id: str, tx: Transaction, caller: Caller) -> Json:
-    server = await servers.get_server(tx, caller, server_id)
-    port = port_of(server.project_id, server.id)
-    if port.id != port_id:
-        raise NotFoundError(f"No interface was found with port {port_id[:255]}.")
-    return {"interfaceAttachment": interface_to_wire(port)}
-
-
 @get("/servers/{server_id:str}/os-volume_attachments")
 async def list_attachments(server_id: str, tx: Transaction, caller: Caller, version: Microversion) -> Json:
     server = await servers.get_server(tx, caller, server_id)
@@ -223,8 +214,6 @@ handlers = [
     show_metadata_item,
     set_metadata_item,
     delete_metadata_item,
-    list_interfaces,
-    show_interface,
     list_attachments,
     show_attachment,
     show_password,

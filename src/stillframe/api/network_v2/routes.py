@@ -1,175 +1,162 @@
-"""Networks: decode, one service call, encode."""
+"""Networks and subnets: decode, one service call, encode."""
 
-from collections.abc import Callable
 from typing import Any
 
-from litestar import Request, get
+from litestar import Request, delete, get, post, put
+from msgspec import UNSET
 
-from stillframe.api.compute_v2.discovery import base_url
-from stillframe.api.compute_v2.queries import query_pairs
 from stillframe.api.network_v2 import wire
+from stillframe.api.network_v2.bodies import NetworkBody, SubnetBody, changes_of, decode_one, decode_some, given
+from stillframe.api.network_v2.lists import listed, shown
 from stillframe.config import Settings
 from stillframe.db import Transaction
-from stillframe.errors import NotFoundError
+from stillframe.errors import ForbiddenError, InvalidInputError, NotOfferedError
 from stillframe.identity.model import Caller
 from stillframe.networks import service as networks
-from stillframe.servers import service as servers
+from stillframe.networks.model import Network, Subnet
+from stillframe.networks.service import NewSubnet
 
 AnyRequest = Request[Any, Any, Any]
 Json = dict[str, Any]
 
-OPEN_REQUESTS = frozenset(("GET", path) for path in ("/", "/v2.0", "/v2.0/"))
-
-_RESOURCES = ("networks", "subnets", "ports", "security-groups", "security-group-rules", "availability_zones")
-
-
-@get("/")
-async def list_versions(request: AnyRequest) -> Json:
-    links = [{"rel": "self", "href": f"{base_url(request)}/v2.0/"}]
-    return {"versions": [{"id": "v2.0", "status": "CURRENT", "links": links}]}
-
-
-@get("/v2.0")
-async def list_resources(request: AnyRequest) -> Json:
-    base = base_url(request)
-    return {
-        "resources": [
-            {
-                "name": name.removesuffix("s").replace("-", "_"),
-                "collection": name.replace("-", "_"),
-                "links": [{"rel": "self", "href": f"{base}/v2.0/{name}"}],
-            }
-            for name in _RESOURCES
-        ]
-    }
-
 
 @get("/v2.0/networks")
-async def list_networks(request: AnyRequest, caller: Caller, settings: Settings) -> Json:
-    return {"networks": _listed(request, [_network(caller, settings)])}
+async def list_networks(request: AnyRequest, tx: Transaction, caller: Caller, settings: Settings) -> Json:
+    subnets = await networks.list_things(tx, caller, Subnet)
+    found = [
+        _network(network, subnets, settings.availability_zone)
+        for network in await networks.list_things(tx, caller, Network)
+    ]
+    return listed(request, "networks", [*found, wire.external_network(settings.availability_zone)])
+
+
+def _network(network: Network, subnets: list[Subnet], zone: str) -> Json:
+    return wire.network_to_wire(network, [one.id for one in subnets if one.network_id == network.id], zone)
 
 
 @get("/v2.0/networks/{network_id:str}")
-async def show_network(network_id: str, caller: Caller, settings: Settings) -> Json:
-    return {"network": _found([_network(caller, settings)], network_id, "Network")}
+async def show_network(
+    request: AnyRequest, network_id: str, tx: Transaction, caller: Caller, settings: Settings
+) -> Json:
+    if networks.is_external(network_id):
+        return shown(request, "network", wire.external_network(settings.availability_zone))
+    network = await networks.get_thing(tx, caller, Network, network_id)
+    subnets = await networks.list_things(tx, caller, Subnet)
+    return shown(request, "network", _network(network, subnets, settings.availability_zone))
 
 
-def _network(caller: Caller, settings: Settings) -> Json:
-    return wire.network_to_wire(networks.get_network(caller), settings.availability_zone)
+@post("/v2.0/networks")
+async def create_networks(request: AnyRequest, tx: Transaction, caller: Caller, settings: Settings) -> Json:
+    bodies, is_bulk = decode_some(await request.body(), "network", "networks", NetworkBody)
+    made = [
+        wire.network_to_wire(
+            await networks.create_network(tx, caller, Network(id="", project_id="", **_network_changes(body))),
+            [],
+            settings.availability_zone,
+        )
+        for body in bodies
+    ]
+    return {"networks": made} if is_bulk else {"network": made[0]}
+
+
+def _network_changes(body: NetworkBody) -> Json:
+    if given(body.mtu) not in {None, 1500}:
+        raise NotOfferedError("Every network has an MTU of 1500.")
+    return changes_of(body, "name", "description", "admin_state_up", "port_security_enabled")
+
+
+@put("/v2.0/networks/{network_id:str}")
+async def update_network(
+    request: AnyRequest, network_id: str, tx: Transaction, caller: Caller, settings: Settings
+) -> Json:
+    _require_not_external(network_id)
+    changes = _network_changes(decode_one(await request.body(), "network", NetworkBody))
+    network = await networks.update_network(tx, caller, network_id, **changes)
+    return {"network": _network(network, await networks.list_things(tx, caller, Subnet), settings.availability_zone)}
+
+
+@delete("/v2.0/networks/{network_id:str}")
+async def delete_network(network_id: str, tx: Transaction, caller: Caller) -> None:
+    _require_not_external(network_id)
+    await networks.delete_network(tx, caller, network_id)
+
+
+def _require_not_external(network_id: str) -> None:
+    if networks.is_external(network_id):
+        raise ForbiddenError("The external network can be used, but not changed.")
 
 
 @get("/v2.0/subnets")
-async def list_subnets(request: AnyRequest, caller: Caller) -> Json:
-    return {"subnets": _listed(request, [wire.subnet_to_wire(networks.get_network(caller))])}
+async def list_subnets(request: AnyRequest, tx: Transaction, caller: Caller) -> Json:
+    return listed(
+        request, "subnets", [wire.subnet_to_wire(one) for one in await networks.list_things(tx, caller, Subnet)]
+    )
 
 
 @get("/v2.0/subnets/{subnet_id:str}")
-async def show_subnet(subnet_id: str, caller: Caller) -> Json:
-    return {"subnet": _found([wire.subnet_to_wire(networks.get_network(caller))], subnet_id, "Subnet")}
+async def show_subnet(request: AnyRequest, subnet_id: str, tx: Transaction, caller: Caller) -> Json:
+    return shown(request, "subnet", wire.subnet_to_wire(await networks.get_thing(tx, caller, Subnet, subnet_id)))
 
 
-@get("/v2.0/ports")
-async def list_ports(request: AnyRequest, tx: Transaction, caller: Caller, settings: Settings) -> Json:
-    return {"ports": _listed(request, await _ports(tx, caller, settings))}
+@post("/v2.0/subnets")
+async def create_subnets(request: AnyRequest, tx: Transaction, caller: Caller) -> Json:
+    bodies, is_bulk = decode_some(await request.body(), "subnet", "subnets", SubnetBody)
+    made = [wire.subnet_to_wire(await networks.create_subnet(tx, caller, _new_subnet(body))) for body in bodies]
+    return {"subnets": made} if is_bulk else {"subnet": made[0]}
 
 
-@get("/v2.0/ports/{port_id:str}")
-async def show_port(port_id: str, tx: Transaction, caller: Caller, settings: Settings) -> Json:
-    return {"port": _found(await _ports(tx, caller, settings), port_id, "Port")}
+def _new_subnet(body: SubnetBody) -> NewSubnet:
+    network_id, cidr = given(body.network_id), given(body.cidr)
+    if not network_id or not cidr:
+        raise InvalidInputError("A subnet needs network_id and cidr.", field="network_id" if cidr else "cidr")
+    _require_version_4(body)
+    _require_not_external(network_id)
+    return NewSubnet(
+        network_id=network_id,
+        cidr=cidr,
+        gateway_ip="" if body.gateway_ip is UNSET else body.gateway_ip,
+        pools=body.pools,
+        dns_nameservers=body.name_servers or (),
+        host_routes=body.routes or (),
+        **changes_of(body, "name", "description", "enable_dhcp"),
+    )
 
 
-async def _ports(tx: Transaction, caller: Caller, settings: Settings) -> list[Json]:
-    return [wire.port_to_wire(port, settings.availability_zone) for port in await servers.list_ports(tx, caller)]
+def _require_version_4(body: SubnetBody) -> None:
+    if str(given(body.ip_version) or 4) != "4":
+        raise NotOfferedError("Networks carry IPv4 only (ip_version 4).")
 
 
-@get("/v2.0/security-groups")
-async def list_security_groups(request: AnyRequest, caller: Caller) -> Json:
-    return {"security_groups": _listed(request, [wire.security_group_to_wire(networks.get_network(caller))])}
+@put("/v2.0/subnets/{subnet_id:str}")
+async def update_subnet(request: AnyRequest, subnet_id: str, tx: Transaction, caller: Caller) -> Json:
+    body = decode_one(await request.body(), "subnet", SubnetBody)
+    subnet = await networks.update_subnet(
+        tx,
+        caller,
+        subnet_id,
+        gateway_ip="" if body.gateway_ip is UNSET else body.gateway_ip,
+        pools=body.pools,
+        dns_nameservers=body.name_servers,
+        host_routes=body.routes,
+        **changes_of(body, "name", "description", "enable_dhcp"),
+    )
+    return {"subnet": wire.subnet_to_wire(subnet)}
 
 
-@get("/v2.0/security-groups/{group_id:str}")
-async def show_security_group(group_id: str, caller: Caller) -> Json:
-    found = [wire.security_group_to_wire(networks.get_network(caller))]
-    return {"security_group": _found(found, group_id, "Security group")}
+@delete("/v2.0/subnets/{subnet_id:str}")
+async def delete_subnet(subnet_id: str, tx: Transaction, caller: Caller) -> None:
+    await networks.delete_subnet(tx, caller, subnet_id)
 
-
-@get("/v2.0/security-group-rules")
-async def list_rules(request: AnyRequest, caller: Caller) -> Json:
-    return {"security_group_rules": _listed(request, [wire.rule_to_wire(networks.get_network(caller))])}
-
-
-@get("/v2.0/security-group-rules/{rule_id:str}")
-async def show_rule(rule_id: str, caller: Caller) -> Json:
-    found = [wire.rule_to_wire(networks.get_network(caller))]
-    return {"security_group_rule": _found(found, rule_id, "Security group rule")}
-
-
-@get("/v2.0/extensions")
-async def list_extensions() -> Json:
-    return {"extensions": []}
-
-
-@get("/v2.0/extensions/{alias:str}")
-async def show_extension(alias: str) -> Json:
-    raise NotFoundError(f"Extension with alias {alias[:255]} does not exist")
-
-
-@get("/v2.0/availability_zones")
-async def list_zones(request: AnyRequest, settings: Settings) -> Json:
-    zone = {"name": settings.availability_zone, "resource": "network", "state": "available"}
-    return {"availability_zones": _listed(request, [zone])}
-
-
-@get("/v2.0/quotas/{project_id:str}")
-async def show_quotas(project_id: str, caller: Caller, settings: Settings) -> Json:
-    if project_id != caller.require_project():
-        raise NotFoundError("Quotas are shown for the project of the token.")
-    return {"quota": wire.quotas_to_wire(settings.server_quota)}
-
-
-def _listed(request: AnyRequest, found: list[Json]) -> list[Json]:
-    pairs = query_pairs(request)
-    return wire.with_fields(wire.matching(found, pairs), pairs)
-
-
-def _found(known: list[Json], wanted_id: str, kind: str) -> Json:
-    for entry in known:
-        if entry["id"] == wanted_id:
-            return entry
-    raise NotFoundError(f"{kind} {wanted_id[:255]} could not be found.")
-
-
-def _empty_list(path: str, name: str) -> Callable[..., Any]:
-    """A collection that nobody can add to."""
-
-    async def answer() -> Json:
-        return {name: []}
-
-    return get(path)(answer)
-
-
-empty_lists = [
-    _empty_list("/v2.0/floatingips", "floatingips"),
-    _empty_list("/v2.0/routers", "routers"),
-    _empty_list("/v2.0/quotas", "quotas"),
-]
 
 handlers = [
-    list_versions,
-    list_resources,
     list_networks,
     show_network,
+    create_networks,
+    update_network,
+    delete_network,
     list_subnets,
     show_subnet,
-    list_ports,
-    show_port,
-    list_security_groups,
-    show_security_group,
-    list_rules,
-    show_rule,
-    list_extensions,
-    show_extension,
-    list_zones,
-    show_quotas,
-    *empty_lists,
+    create_subnets,
+    update_subnet,
+    delete_subnet,
 ]

@@ -1,147 +1,188 @@
-"""The network as Neutron shows it.
+"""Networks as Neutron shows them.
 
 Source: OpenStack Networking API v2.0 reference.
 """
 
 from typing import Any
 
+from stillframe.kit.clock import iso_seconds_z
 from stillframe.networks.model import (
-    CIDR,
-    DNS_ADDRESS,
-    GATEWAY_ADDRESS,
-    GUEST_ADDRESS,
-    NETWORK_NAME,
-    SECURITY_GROUP_NAME,
-    SUBNET_NAME,
+    EXTERNAL_NETWORK_ID,
+    EXTERNAL_NETWORK_NAME,
+    FloatingIp,
     Network,
     Port,
+    Quotas,
+    Router,
+    SecurityGroup,
+    SecurityGroupRule,
+    Subnet,
+    Thing,
 )
 
 Json = dict[str, Any]
 
 
-def network_to_wire(network: Network, zone: str) -> Json:
+def _common(thing: Thing, *, tags: bool = True) -> Json:
+    shown = {
+        "id": thing.id,
+        "name": thing.name,
+        "description": thing.description,
+        "tenant_id": thing.project_id,
+        "project_id": thing.project_id,
+        "created_at": iso_seconds_z(thing.created_at),
+        "updated_at": iso_seconds_z(thing.updated_at),
+    }
+    return shown | ({"tags": list(thing.tags)} if tags else {})
+
+
+def network_to_wire(network: Network, subnet_ids: list[str], zone: str) -> Json:
     return {
-        "id": network.id,
-        "name": NETWORK_NAME,
-        "description": "",
+        **_common(network),
         "status": "ACTIVE",
-        "admin_state_up": True,
+        "admin_state_up": network.admin_state_up,
+        "port_security_enabled": network.port_security_enabled,
+        "subnets": subnet_ids,
+        **_network_facts(zone),
         "shared": False,
         "router:external": False,
-        "is_default": True,
+    }
+
+
+def external_network(zone: str) -> Json:
+    """The one that floating addresses are of: everybody's to use, nobody's to change."""
+    network = Network(id=EXTERNAL_NETWORK_ID, project_id="", name=EXTERNAL_NETWORK_NAME)
+    return network_to_wire(network, [], zone) | {"router:external": True, "is_default": True}
+
+
+def _network_facts(zone: str) -> Json:
+    return {
         "mtu": 1500,
-        "port_security_enabled": False,
-        "subnets": [network.subnet_id],
+        "ipv4_address_scope": None,
+        "ipv6_address_scope": None,
         "availability_zones": [zone],
         "availability_zone_hints": [],
-        "tenant_id": network.project_id,
-        "project_id": network.project_id,
         "provider:network_type": "local",
         "provider:physical_network": None,
         "provider:segmentation_id": None,
-        "tags": [],
     }
 
 
-def subnet_to_wire(network: Network) -> Json:
-    """Every server has the whole subnet for itself, so its pool holds the one address that all of them have."""
+def subnet_to_wire(subnet: Subnet) -> Json:
     return {
-        "id": network.subnet_id,
-        "name": SUBNET_NAME,
-        "description": "",
-        "network_id": network.id,
-        "cidr": CIDR,
-        "gateway_ip": GATEWAY_ADDRESS,
+        **_common(subnet),
+        "network_id": subnet.network_id,
+        "cidr": subnet.cidr,
+        "gateway_ip": subnet.gateway_ip,
         "ip_version": 4,
-        "enable_dhcp": True,
-        "allocation_pools": [{"start": GUEST_ADDRESS, "end": GUEST_ADDRESS}],
-        "dns_nameservers": [DNS_ADDRESS],
-        "host_routes": [],
+        "enable_dhcp": subnet.enable_dhcp,
+        "allocation_pools": [{"start": pool.start, "end": pool.end} for pool in subnet.pools],
+        "dns_nameservers": list(subnet.dns_nameservers),
+        "host_routes": [{"destination": route.destination, "nexthop": route.nexthop} for route in subnet.host_routes],
         "ipv6_address_mode": None,
         "ipv6_ra_mode": None,
         "subnetpool_id": None,
-        "tenant_id": network.project_id,
-        "project_id": network.project_id,
-        "tags": [],
+        "service_types": [],
     }
 
 
-def port_to_wire(port: Port, zone: str) -> Json:
-    network = port.network
+def port_to_wire(port: Port) -> Json:
+    is_bound = bool(port.device_owner)
     return {
-        "id": port.id,
-        "name": "",
-        "status": "ACTIVE",
-        "admin_state_up": True,
-        "device_id": port.server_id,
-        "device_owner": f"compute:{zone}",
-        "network_id": network.id,
+        **_common(port),
+        "status": "ACTIVE" if is_bound and port.admin_state_up else "DOWN",
+        "admin_state_up": port.admin_state_up,
+        "device_id": port.device_id,
+        "device_owner": port.device_owner,
+        "network_id": port.network_id,
         "mac_address": port.mac_address,
-        "fixed_ips": [{"ip_address": GUEST_ADDRESS, "subnet_id": network.subnet_id}],
-        "security_groups": [network.security_group_id],
-        "allowed_address_pairs": [],
+        "fixed_ips": [{"subnet_id": ip.subnet_id, "ip_address": ip.ip_address} for ip in port.fixed_ips],
+        "security_groups": list(port.security_group_ids),
+        "port_security_enabled": port.port_security_enabled,
+        "allowed_address_pairs": [
+            {"ip_address": pair.ip_address, "mac_address": pair.mac_address} for pair in port.allowed_address_pairs
+        ],
         "extra_dhcp_opts": [],
         "binding:vnic_type": "normal",
-        "tenant_id": network.project_id,
-        "project_id": network.project_id,
-        "tags": [],
     }
 
 
-def security_group_to_wire(network: Network) -> Json:
+def router_to_wire(router: Router, zone: str) -> Json:
+    gateway = {
+        "network_id": EXTERNAL_NETWORK_ID,
+        "enable_snat": router.enable_snat,
+        "external_fixed_ips": [],
+    }
     return {
-        "id": network.security_group_id,
-        "name": SECURITY_GROUP_NAME,
-        "description": "Servers reach everything, nothing reaches them.",
+        **_common(router),
+        "status": "ACTIVE",
+        "admin_state_up": router.admin_state_up,
+        "external_gateway_info": gateway if router.has_gateway else None,
+        "routes": [],
+        "availability_zones": [zone],
+        "availability_zone_hints": [],
+        "distributed": False,
+        "ha": False,
+    }
+
+
+def interface_to_wire(router_id: str, port: Port) -> Json:
+    address = port.fixed_ips[0]
+    return {
+        "id": router_id,
+        "tenant_id": port.project_id,
+        "project_id": port.project_id,
+        "port_id": port.id,
+        "network_id": port.network_id,
+        "subnet_id": address.subnet_id,
+        "subnet_ids": [address.subnet_id],
+    }
+
+
+def security_group_to_wire(group: SecurityGroup) -> Json:
+    return {
+        **_common(group),
         "stateful": True,
-        "security_group_rules": [rule_to_wire(network)],
-        "tenant_id": network.project_id,
-        "project_id": network.project_id,
-        "tags": [],
+        "shared": False,
+        "security_group_rules": [rule_to_wire(rule) for rule in group.rules],
     }
 
 
-def rule_to_wire(network: Network) -> Json:
+def rule_to_wire(rule: SecurityGroupRule) -> Json:
+    shown = _common(rule, tags=False)
+    del shown["name"]
     return {
-        "id": network.egress_rule_id,
-        "security_group_id": network.security_group_id,
-        "direction": "egress",
-        "ethertype": "IPv4",
-        "protocol": None,
-        "port_range_min": None,
-        "port_range_max": None,
-        "remote_ip_prefix": None,
-        "remote_group_id": None,
-        "description": "",
-        "tenant_id": network.project_id,
-        "project_id": network.project_id,
+        **shown,
+        "security_group_id": rule.security_group_id,
+        "direction": rule.direction,
+        "ethertype": rule.ethertype,
+        "protocol": rule.protocol,
+        "port_range_min": rule.port_range_min,
+        "port_range_max": rule.port_range_max,
+        "remote_ip_prefix": rule.remote_ip_prefix,
+        "remote_group_id": rule.remote_group_id,
+        "remote_address_group_id": None,
     }
 
 
-def quotas_to_wire(server_quota: int) -> Json:
-    """One network with all that belongs to it, and a port for each server."""
-    limits = {"network": 1, "subnet": 1, "port": server_quota, "security_group": 1, "security_group_rule": 1}
-    return limits | {"router": 0, "floatingip": 0, "rbac_policy": 0, "subnetpool": 0}
+def floating_ip_to_wire(floating: FloatingIp) -> Json:
+    shown = _common(floating)
+    del shown["name"]
+    return {
+        **shown,
+        "status": "ACTIVE" if floating.port_id else "DOWN",
+        "floating_network_id": EXTERNAL_NETWORK_ID,
+        "floating_ip_address": floating.address,
+        "fixed_ip_address": floating.fixed_ip,
+        "port_id": floating.port_id,
+        "router_id": floating.router_id,
+    }
 
 
-def matching(found: list[Json], pairs: list[tuple[str, str]]) -> list[Json]:
-    """Neutron's filters: any field by its name, several values of one name meaning any of them; others are ignored."""
-    wanted: dict[str, set[str]] = {}
-    for name, text in pairs:
-        wanted.setdefault(name, set()).add(text.lower())
-    return [entry for entry in found if all(_fits(entry, name, texts) for name, texts in wanted.items())]
+def quotas_to_wire(quotas: Quotas) -> Json:
+    limits: Json = {name: getattr(quotas, name) for name in quotas.__struct_fields__}
+    return limits | {"rbac_policy": 0, "subnetpool": 0}
 
 
-def _fits(entry: Json, name: str, texts: set[str]) -> bool:
-    if name not in entry or name == "fixed_ips":
-        return True
-    value = entry[name]
-    values = value if isinstance(value, list) else [value]
-    return any(str(one).lower() in texts for one in values)
-
-
-def with_fields(found: list[Json], pairs: list[tuple[str, str]]) -> list[Json]:
-    """`fields=id&fields=name` shows only those."""
-    fields = {text for name, text in pairs if name == "fields"}
-    return [{name: value for name, value in entry.items() if name in fields} for entry in found] if fields else found
+def usage_to_wire(usage: dict[str, tuple[int, int]]) -> Json:
+    return {name: {"limit": limit, "used": used, "reserved": 0} for name, (used, limit) in usage.items()}

@@ -125,7 +125,6 @@ def upgrade() -> None:
     sa.Column('key_name', sa.String(length=255), nullable=True),
     sa.Column('public_key', sa.Text(), nullable=True),
     sa.Column('user_data', sa.Text(), nullable=True),
-    sa.Column('security_groups', sa.JSON(), nullable=False),
     sa.Column('availability_zone', sa.String(length=64), nullable=False),
     sa.Column('fault_code', sa.Integer(), nullable=True),
     sa.Column('fault_message', sa.Text(), nullable=True),
@@ -349,11 +348,225 @@ def upgrade() -> None:
         batch_op.create_index('ix_role_assignments_user_id_domain_id', ['user_id', 'domain_id', 'role_id'], unique=True)
         batch_op.create_index('ix_role_assignments_user_id_project_id', ['user_id', 'project_id', 'role_id'], unique=True)
 
+    op.create_table('network_projects',
+    sa.Column('project_id', sa.String(length=32), nullable=False),
+    sa.PrimaryKeyConstraint('project_id', name=op.f('pk_network_projects'))
+    )
+    op.create_table('networks',
+    sa.Column('id', sa.String(length=36), nullable=False),
+    sa.Column('project_id', sa.String(length=32), nullable=False),
+    sa.Column('name', sa.String(length=255), nullable=False),
+    sa.Column('description', sa.Text(), nullable=False),
+    sa.Column('tags', sa.JSON(), nullable=False),
+    sa.Column('created_at', stillframe.db.schema.UtcTime(), nullable=False),
+    sa.Column('updated_at', stillframe.db.schema.UtcTime(), nullable=False),
+    sa.Column('admin_state_up', sa.Boolean(), nullable=False),
+    sa.Column('port_security_enabled', sa.Boolean(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_networks'))
+    )
+    with op.batch_alter_table('networks', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_networks_project_id'), ['project_id'], unique=False)
+
+    op.create_table('routers',
+    sa.Column('id', sa.String(length=36), nullable=False),
+    sa.Column('project_id', sa.String(length=32), nullable=False),
+    sa.Column('name', sa.String(length=255), nullable=False),
+    sa.Column('description', sa.Text(), nullable=False),
+    sa.Column('tags', sa.JSON(), nullable=False),
+    sa.Column('created_at', stillframe.db.schema.UtcTime(), nullable=False),
+    sa.Column('updated_at', stillframe.db.schema.UtcTime(), nullable=False),
+    sa.Column('cidr', sa.String(length=18), nullable=False),
+    sa.Column('admin_state_up', sa.Boolean(), nullable=False),
+    sa.Column('has_gateway', sa.Boolean(), nullable=False),
+    sa.Column('enable_snat', sa.Boolean(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_routers'))
+    )
+    with op.batch_alter_table('routers', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_routers_project_id'), ['project_id'], unique=False)
+
+    op.create_table('security_groups',
+    sa.Column('id', sa.String(length=36), nullable=False),
+    sa.Column('project_id', sa.String(length=32), nullable=False),
+    sa.Column('name', sa.String(length=255), nullable=False),
+    sa.Column('description', sa.Text(), nullable=False),
+    sa.Column('tags', sa.JSON(), nullable=False),
+    sa.Column('created_at', stillframe.db.schema.UtcTime(), nullable=False),
+    sa.Column('updated_at', stillframe.db.schema.UtcTime(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_security_groups'))
+    )
+    with op.batch_alter_table('security_groups', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_security_groups_project_id'), ['project_id'], unique=False)
+
+    op.create_table('ports',
+    sa.Column('id', sa.String(length=36), nullable=False),
+    sa.Column('project_id', sa.String(length=32), nullable=False),
+    sa.Column('name', sa.String(length=255), nullable=False),
+    sa.Column('description', sa.Text(), nullable=False),
+    sa.Column('tags', sa.JSON(), nullable=False),
+    sa.Column('created_at', stillframe.db.schema.UtcTime(), nullable=False),
+    sa.Column('updated_at', stillframe.db.schema.UtcTime(), nullable=False),
+    sa.Column('network_id', sa.String(length=36), nullable=False),
+    sa.Column('mac_address', sa.String(length=17), nullable=False),
+    sa.Column('admin_state_up', sa.Boolean(), nullable=False),
+    sa.Column('device_id', sa.String(length=255), nullable=False),
+    sa.Column('device_owner', sa.String(length=255), nullable=False),
+    sa.Column('device_index', sa.Integer(), nullable=True),
+    sa.Column('ends_with_server', sa.Boolean(), nullable=False),
+    sa.Column('port_security_enabled', sa.Boolean(), nullable=False),
+    sa.Column('allowed_address_pairs', sa.JSON(), nullable=False),
+    sa.ForeignKeyConstraint(['network_id'], ['networks.id'], name=op.f('fk_ports_network_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_ports'))
+    )
+    with op.batch_alter_table('ports', schema=None) as batch_op:
+        batch_op.create_index('ix_ports_device_id', ['device_id'], unique=False)
+        batch_op.create_index('ix_ports_network_id_mac_address', ['network_id', 'mac_address'], unique=True)
+        batch_op.create_index(batch_op.f('ix_ports_project_id'), ['project_id'], unique=False)
+
+    op.create_table('security_group_rules',
+    sa.Column('id', sa.String(length=36), nullable=False),
+    sa.Column('project_id', sa.String(length=32), nullable=False),
+    sa.Column('name', sa.String(length=255), nullable=False),
+    sa.Column('description', sa.Text(), nullable=False),
+    sa.Column('tags', sa.JSON(), nullable=False),
+    sa.Column('created_at', stillframe.db.schema.UtcTime(), nullable=False),
+    sa.Column('updated_at', stillframe.db.schema.UtcTime(), nullable=False),
+    sa.Column('security_group_id', sa.String(length=36), nullable=False),
+    sa.Column('direction', sa.String(length=7), nullable=False),
+    sa.Column('ethertype', sa.String(length=4), nullable=False),
+    sa.Column('protocol', sa.String(length=16), nullable=True),
+    sa.Column('port_range_min', sa.Integer(), nullable=True),
+    sa.Column('port_range_max', sa.Integer(), nullable=True),
+    sa.Column('remote_ip_prefix', sa.String(length=43), nullable=True),
+    sa.Column('remote_group_id', sa.String(length=36), nullable=True),
+    sa.ForeignKeyConstraint(['remote_group_id'], ['security_groups.id'], name=op.f('fk_security_group_rules_remote_group_id')),
+    sa.ForeignKeyConstraint(['security_group_id'], ['security_groups.id'], name=op.f('fk_security_group_rules_security_group_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_security_group_rules'))
+    )
+    with op.batch_alter_table('security_group_rules', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_security_group_rules_project_id'), ['project_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_security_group_rules_remote_group_id'), ['remote_group_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_security_group_rules_security_group_id'), ['security_group_id'], unique=False)
+
+    op.create_table('subnets',
+    sa.Column('id', sa.String(length=36), nullable=False),
+    sa.Column('project_id', sa.String(length=32), nullable=False),
+    sa.Column('name', sa.String(length=255), nullable=False),
+    sa.Column('description', sa.Text(), nullable=False),
+    sa.Column('tags', sa.JSON(), nullable=False),
+    sa.Column('created_at', stillframe.db.schema.UtcTime(), nullable=False),
+    sa.Column('updated_at', stillframe.db.schema.UtcTime(), nullable=False),
+    sa.Column('network_id', sa.String(length=36), nullable=False),
+    sa.Column('cidr', sa.String(length=18), nullable=False),
+    sa.Column('gateway_ip', sa.String(length=15), nullable=True),
+    sa.Column('enable_dhcp', sa.Boolean(), nullable=False),
+    sa.Column('pools', sa.JSON(), nullable=False),
+    sa.Column('dns_nameservers', sa.JSON(), nullable=False),
+    sa.Column('host_routes', sa.JSON(), nullable=False),
+    sa.Column('router_id', sa.String(length=36), nullable=True),
+    sa.ForeignKeyConstraint(['network_id'], ['networks.id'], name=op.f('fk_subnets_network_id')),
+    sa.ForeignKeyConstraint(['router_id'], ['routers.id'], name=op.f('fk_subnets_router_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_subnets'))
+    )
+    with op.batch_alter_table('subnets', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_subnets_network_id'), ['network_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_subnets_project_id'), ['project_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_subnets_router_id'), ['router_id'], unique=False)
+
+    op.create_table('floating_ips',
+    sa.Column('id', sa.String(length=36), nullable=False),
+    sa.Column('project_id', sa.String(length=32), nullable=False),
+    sa.Column('name', sa.String(length=255), nullable=False),
+    sa.Column('description', sa.Text(), nullable=False),
+    sa.Column('tags', sa.JSON(), nullable=False),
+    sa.Column('created_at', stillframe.db.schema.UtcTime(), nullable=False),
+    sa.Column('updated_at', stillframe.db.schema.UtcTime(), nullable=False),
+    sa.Column('address', sa.String(length=15), nullable=False),
+    sa.Column('port_id', sa.String(length=36), nullable=True),
+    sa.Column('fixed_ip', sa.String(length=15), nullable=True),
+    sa.Column('router_id', sa.String(length=36), nullable=True),
+    sa.Column('bandwidth_name', sa.String(length=255), nullable=False),
+    sa.Column('bandwidth_mbit', sa.Integer(), nullable=False),
+    sa.ForeignKeyConstraint(['port_id'], ['ports.id'], name=op.f('fk_floating_ips_port_id')),
+    sa.ForeignKeyConstraint(['router_id'], ['routers.id'], name=op.f('fk_floating_ips_router_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_floating_ips')),
+    sa.UniqueConstraint('address', name=op.f('uq_floating_ips_address'))
+    )
+    with op.batch_alter_table('floating_ips', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_floating_ips_port_id'), ['port_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_floating_ips_project_id'), ['project_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_floating_ips_router_id'), ['router_id'], unique=False)
+
+    op.create_table('port_addresses',
+    sa.Column('subnet_id', sa.String(length=36), nullable=False),
+    sa.Column('ip_address', sa.String(length=15), nullable=False),
+    sa.Column('port_id', sa.String(length=36), nullable=False),
+    sa.Column('position', sa.Integer(), nullable=False),
+    sa.ForeignKeyConstraint(['port_id'], ['ports.id'], name=op.f('fk_port_addresses_port_id')),
+    sa.ForeignKeyConstraint(['subnet_id'], ['subnets.id'], name=op.f('fk_port_addresses_subnet_id')),
+    sa.PrimaryKeyConstraint('subnet_id', 'ip_address', name=op.f('pk_port_addresses'))
+    )
+    with op.batch_alter_table('port_addresses', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_port_addresses_port_id'), ['port_id'], unique=False)
+
+    op.create_table('port_security_groups',
+    sa.Column('port_id', sa.String(length=36), nullable=False),
+    sa.Column('security_group_id', sa.String(length=36), nullable=False),
+    sa.ForeignKeyConstraint(['port_id'], ['ports.id'], name=op.f('fk_port_security_groups_port_id')),
+    sa.ForeignKeyConstraint(['security_group_id'], ['security_groups.id'], name=op.f('fk_port_security_groups_security_group_id')),
+    sa.PrimaryKeyConstraint('port_id', 'security_group_id', name=op.f('pk_port_security_groups'))
+    )
+    with op.batch_alter_table('port_security_groups', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_port_security_groups_security_group_id'), ['security_group_id'], unique=False)
     # ### end Alembic commands ###
 
 
 def downgrade() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
+    with op.batch_alter_table('port_security_groups', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_port_security_groups_security_group_id'))
+
+    op.drop_table('port_security_groups')
+    with op.batch_alter_table('port_addresses', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_port_addresses_port_id'))
+
+    op.drop_table('port_addresses')
+    with op.batch_alter_table('floating_ips', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_floating_ips_router_id'))
+        batch_op.drop_index(batch_op.f('ix_floating_ips_project_id'))
+        batch_op.drop_index(batch_op.f('ix_floating_ips_port_id'))
+
+    op.drop_table('floating_ips')
+    with op.batch_alter_table('subnets', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_subnets_router_id'))
+        batch_op.drop_index(batch_op.f('ix_subnets_project_id'))
+        batch_op.drop_index(batch_op.f('ix_subnets_network_id'))
+
+    op.drop_table('subnets')
+    with op.batch_alter_table('security_group_rules', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_security_group_rules_security_group_id'))
+        batch_op.drop_index(batch_op.f('ix_security_group_rules_remote_group_id'))
+        batch_op.drop_index(batch_op.f('ix_security_group_rules_project_id'))
+
+    op.drop_table('security_group_rules')
+    with op.batch_alter_table('ports', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_ports_project_id'))
+        batch_op.drop_index('ix_ports_network_id_mac_address')
+        batch_op.drop_index('ix_ports_device_id')
+
+    op.drop_table('ports')
+    with op.batch_alter_table('security_groups', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_security_groups_project_id'))
+
+    op.drop_table('security_groups')
+    with op.batch_alter_table('routers', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_routers_project_id'))
+
+    op.drop_table('routers')
+    with op.batch_alter_table('networks', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_networks_project_id'))
+
+    op.drop_table('networks')
+    op.drop_table('network_projects')
     with op.batch_alter_table('role_assignments', schema=None) as batch_op:
         batch_op.drop_index('ix_role_assignments_user_id_project_id')
         batch_op.drop_index('ix_role_assignments_user_id_domain_id')

@@ -1,0 +1,111 @@
+"""From rows to the plan of the switch: what every card of every machine may do, spelled out."""
+
+import ipaddress
+from collections.abc import Iterable, Mapping
+
+from stillframe.db import Transaction
+from stillframe.networks import rows
+from stillframe.networks.model import (
+    METADATA_ADDRESS,
+    Network,
+    Port,
+    SecurityGroup,
+    SecurityGroupRule,
+    Subnet,
+    gateway_mac,
+)
+from stillframe.networks.security_groups import protocol_number
+from stillframe.qemu.machine_spec import nic_socket
+from stillframe.switch.plan import Lease, NetworkPlan, Pair, Plan, PortPlan, Rule, SubnetPlan
+
+
+async def build_plan(tx: Transaction, host_names: Mapping[str, str]) -> Plan:
+    """Of the servers that have a machine, or get one; `host_names` are by their ids."""
+    found = await rows.find(tx, Port, device_id=list(host_names))
+    networks = {one.id: one for one in await rows.find(tx, Network, id={port.network_id for port in found})}
+    ports = [port for port in found if _is_live(port, networks[port.network_id])]
+    subnets = await rows.find(tx, Subnet, network_id=set(networks))
+    groups = await rows.find(tx, SecurityGroup, id={group for port in ports for group in port.security_group_ids})
+    rules = _rules_of_groups(groups, ports)
+    by_id = {subnet.id: subnet for subnet in subnets}
+    return Plan(
+        networks=tuple(_network_plan(network, subnets) for network in networks.values()),
+        ports=tuple(
+            PortPlan(
+                id=port.id,
+                server_id=port.device_id,
+                socket=f"{port.device_id}/{nic_socket(port.id)}",
+                network_id=port.network_id,
+                mac=port.mac_address,
+                addresses=tuple(ip.ip_address for ip in port.fixed_ips),
+                pairs=tuple(Pair(cidr=pair.ip_address, mac=pair.mac_address) for pair in port.allowed_address_pairs),
+                is_guarded=port.port_security_enabled,
+                rules=tuple(rule for group_id in port.security_group_ids for rule in rules[group_id]),
+                lease=_lease(port, by_id, host_names[port.device_id]),
+            )
+            for port in ports
+        ),
+    )
+
+
+def _is_live(port: Port, network: Network) -> bool:
+    return port.device_index is not None and port.admin_state_up and network.admin_state_up
+
+
+def _network_plan(network: Network, subnets: Iterable[Subnet]) -> NetworkPlan:
+    return NetworkPlan(
+        id=network.id,
+        mac=gateway_mac(network.id),
+        subnets=tuple(
+            SubnetPlan(cidr=one.cidr, gateway=one.gateway_ip, router_id=one.router_id)
+            for one in subnets
+            if one.network_id == network.id
+        ),
+    )
+
+
+def _rules_of_groups(groups: Iterable[SecurityGroup], ports: Iterable[Port]) -> dict[str, tuple[Rule, ...]]:
+    members: dict[str, list[str]] = {}
+    for port in ports:
+        addresses = [ip.ip_address for ip in port.fixed_ips] + [pair.ip_address for pair in port.allowed_address_pairs]
+        for group_id in port.security_group_ids:
+            members.setdefault(group_id, []).extend(addresses)
+    return {
+        group.id: tuple(_rule(rule, members) for rule in group.rules if rule.ethertype == "IPv4") for group in groups
+    }
+
+
+def _rule(rule: SecurityGroupRule, members: Mapping[str, list[str]]) -> Rule:
+    remotes: tuple[str, ...] | None = None
+    if rule.remote_group_id is not None:
+        remotes = tuple(sorted(members.get(rule.remote_group_id, ())))
+    elif rule.remote_ip_prefix is not None:
+        remotes = (rule.remote_ip_prefix,)
+    return Rule(
+        direction=rule.direction,
+        protocol=protocol_number(rule.protocol),
+        low=rule.port_range_min,
+        high=rule.port_range_max,
+        remotes=remotes,
+    )
+
+
+def _lease(port: Port, subnets: Mapping[str, Subnet], host_name: str) -> Lease | None:
+    """For its first address whose subnet has DHCP."""
+    for fixed in port.fixed_ips:
+        subnet = subnets[fixed.subnet_id]
+        if subnet.enable_dhcp:
+            gateway = subnet.gateway_ip
+            routes = tuple((route.destination, route.nexthop) for route in subnet.host_routes)
+            if gateway is None or routes:
+                routes += ((f"{METADATA_ADDRESS}/32", gateway or "0.0.0.0"),)  # noqa: S104 - "on the link", RFC 3442
+            return Lease(
+                address=fixed.ip_address,
+                prefix_length=ipaddress.IPv4Network(subnet.cidr).prefixlen,
+                server=gateway or METADATA_ADDRESS,
+                gateway=gateway,
+                name_servers=subnet.dns_nameservers,
+                routes=routes,
+                host_name=host_name,
+            )
+    return None

@@ -1,0 +1,443 @@
+"""What happens to a frame: who it may come from, where it goes, whether it may go there.
+
+    frame from a card ──► is it the card's own? ──► known conversation? ──yes──► on to the other card
+                                │                        │ no
+                                │                        ├─ ARP, DHCP, 169.254.169.254, the gateway: answered here
+                                │                        ├─ rules out of the one, rules into the other ──► remembered
+                                ▼                        ▼
+                              dropped                  dropped
+
+Unicast is carried by its IP address alone: the plan says which card has it, so nothing is learned that a guest could
+lie about. Only IPv4 and ARP pass. Cards of different networks meet only where one router joins their subnets.
+"""
+
+import ipaddress
+from collections.abc import Callable
+from typing import Protocol
+
+from stillframe.switch import dhcp, frames
+from stillframe.switch.frames import ARP, BROADCAST, IPV4, Packet
+from stillframe.switch.plan import NetworkPlan, Plan, PortPlan
+from stillframe.switch.rules import Test, compiled, passes
+from stillframe.switch.tcpserver import Connection, TcpServer
+
+METADATA = bytes((169, 254, 169, 254))
+MAX_FRAME = 1514
+MAX_FLOWS_PER_PORT = 20_000
+TCP_IDLE_S = 3600.0
+OTHER_IDLE_S = 120.0
+FRAGMENT_S = 10.0
+GRACE_S = 60.0
+"""How long after the start of the switch a conversation may be taken up in its middle."""
+
+_NOBODY = b"\0\0\0\0"
+_WITH_PORTS = frozenset({frames.TCP, frames.UDP})
+
+
+class Outlet(Protocol):
+    """Where frames for a card go."""
+
+    def put(self, frame: bytes) -> None: ...
+
+
+class Flow:
+    """One direction of a conversation. `began` is how its first payload starts; None of the way back."""
+
+    __slots__ = ("began", "header", "is_routed", "key", "outlet", "port", "protocol", "seen", "twin")
+
+    def __init__(self, key: bytes, port: "Port", header: bytes, *, is_routed: bool, began: bytes | None) -> None:
+        self.key = key
+        self.port = port
+        self.outlet = port.outlet
+        self.header = header
+        self.is_routed = is_routed
+        self.began = began
+        self.protocol = key[0]
+        self.seen = 0.0
+        self.twin: Flow | None = None
+
+
+class Port:
+    """A card and what the plan says about it. It outlives changes of the plan, and so do its conversations."""
+
+    def __init__(self, plan: PortPlan, outlet: Outlet, server: TcpServer) -> None:
+        self.outlet = outlet
+        self.server = server
+        self.flows: dict[bytes, Flow] = {}
+        self.fragments: dict[bytes, tuple[Flow, float]] = {}
+        self.follow(plan)
+
+    def follow(self, plan: PortPlan) -> None:
+        self.plan = plan
+        self.mac = frames.mac_bytes(plan.mac)
+        self.addresses = frozenset(ipaddress.IPv4Address(address).packed for address in plan.addresses)
+        self.pairs = [
+            (int(network.network_address), int(network.netmask), frames.mac_bytes(pair.mac))
+            for pair in plan.pairs
+            for network in (ipaddress.IPv4Network(pair.cidr),)
+        ]
+        self.macs = frozenset({self.mac, *(mac for _, _, mac in self.pairs)})
+        self.ingress: list[Test] = compiled(plan, "ingress")
+        self.egress: list[Test] = compiled(plan, "egress")
+        self.flows_checked = False
+
+    def may_speak_as(self, address: bytes) -> bool:
+        return not self.plan.is_guarded or address in self.addresses or self.has_pair_for(address)
+
+    def has_pair_for(self, address: bytes) -> bool:
+        number = int.from_bytes(address, "big")
+        return any(number & mask == start for start, mask, _ in self.pairs)
+
+
+class Segment:
+    """One network: its cards, and the addresses that the switch itself answers for."""
+
+    def __init__(self, plan: NetworkPlan) -> None:
+        self.mac = frames.mac_bytes(plan.mac)
+        self.subnets = [
+            (int(cidr.network_address), int(cidr.netmask), subnet.router_id)
+            for subnet in plan.subnets
+            for cidr in (ipaddress.IPv4Network(subnet.cidr),)
+        ]
+        self.gateways = {ipaddress.IPv4Address(one.gateway).packed for one in plan.subnets if one.gateway}
+        self.broadcasts = {BROADCAST[:4]} | {
+            (start | (~mask & 0xFFFFFFFF)).to_bytes(4, "big") for start, mask, _ in self.subnets
+        }
+        self.ports: list[Port] = []
+        self.by_address: dict[bytes, Port] = {}
+        self.moved: dict[bytes, Port] = {}
+        """Which card last said that an address pair's address is with it."""
+
+    def router_of(self, address: bytes) -> str | None:
+        number = int.from_bytes(address, "big")
+        return next((router for start, mask, router in self.subnets if number & mask == start), None)
+
+    def is_local(self, address: bytes) -> bool:
+        number = int.from_bytes(address, "big")
+        return any(number & mask == start for start, mask, _ in self.subnets)
+
+    def find(self, address: bytes) -> Port | None:
+        return self.by_address.get(address) or self.moved.get(address)
+
+
+class Fabric:
+    """All networks. `now` is told by whoever runs it, so that time is looked at once for many frames."""
+
+    def __init__(self, ask: Callable[[Port, Connection, bytes], None], now: float) -> None:
+        self._ask = ask
+        self.now = now
+        self._grace_until = now + GRACE_S
+        self._plan = Plan()
+        self.ports: dict[str, Port] = {}
+        self._segments: dict[str, Segment] = {}
+        self._routed: dict[str, list[Segment]] = {}
+
+    def follow(self, plan: Plan, outlet_of: Callable[[PortPlan], Outlet]) -> None:
+        """From now on this plan. Conversations that it no longer allows end."""
+        self._plan = plan
+        segments = {network.id: Segment(network) for network in plan.networks}
+        ports: dict[str, Port] = {}
+        for wanted in plan.ports:
+            port = self.ports.get(wanted.id)
+            if port is None:
+                port = self._new_port(wanted, outlet_of(wanted))
+            else:
+                port.follow(wanted)
+            ports[wanted.id] = port
+            segment = segments[wanted.network_id]
+            segment.ports.append(port)
+            segment.by_address |= dict.fromkeys(port.addresses, port)
+        for network_id, segment in segments.items():
+            old = self._segments.get(network_id)
+            known = {} if old is None else old.moved
+            segment.moved = {address: port for address, port in known.items() if port in segment.ports}
+        self.ports, self._segments = ports, segments
+        self._routed = {}
+        for segment in segments.values():
+            for router_id in {router for _, _, router in segment.subnets if router}:
+                self._routed.setdefault(router_id, []).append(segment)
+        for port in ports.values():
+            self._recheck(port)
+
+    def _new_port(self, plan: PortPlan, outlet: Outlet) -> Port:
+        port = Port(plan, outlet, TcpServer(lambda connection, request: self._ask(port, connection, request)))
+        return port
+
+    def _recheck(self, port: Port) -> None:
+        """Looks at the conversations which this card began; both directions of a forbidden one go."""
+        for flow in list(port.flows.values()):
+            if flow.began is not None and not self._is_still_allowed(port, flow, flow.began):
+                self._end(port, flow)
+
+    def _is_still_allowed(self, port: Port, flow: Flow, payload: bytes) -> bool:
+        source, destination = flow.key[1:5], flow.key[5:9]
+        target = self._target(port, source, destination)
+        return (
+            target is flow.port
+            and port.may_speak_as(source)
+            and self._may_pass(port, flow.port, source, destination, flow.protocol, payload)
+        )
+
+    @staticmethod
+    def _end(port: Port, flow: Flow) -> None:
+        port.flows.pop(flow.key, None)
+        if flow.twin is not None:
+            flow.port.flows.pop(flow.twin.key, None)
+
+    # --- frames ------------------------------------------------------------------------------------------------------
+
+    def take(self, port: Port, frame: bytes) -> None:
+        """A frame that a card has sent. This is the only function that runs for every frame, so it is written out."""
+        if frame[12:14] == IPV4 and len(frame) >= 38 and frame[14] == 0x45 and not (frame[20] & 0x3F or frame[21]):
+            flow = port.flows.get(frame[23:24] + frame[26:38])
+            if flow is not None and frame[6:12] == port.mac and frame[22] > 1:
+                flow.seen = self.now
+                rest = frames.with_one_hop_less(frame) if flow.is_routed else frame[14:]
+                flow.outlet.put(flow.header + rest)
+                return
+        self._consider(port, frame)
+
+    def _consider(self, port: Port, frame: bytes) -> None:
+        if not 34 <= len(frame) <= MAX_FRAME or (port.plan.is_guarded and frame[6:12] not in port.macs):
+            return
+        segment = self._segments[port.plan.network_id]
+        if frame[12:14] == ARP:
+            self._take_arp(port, segment, frame)
+        elif frame[12:14] == IPV4:
+            packet = frames.parse_ipv4(frame)
+            if packet is not None:
+                self._take_packet(port, segment, frame, packet)
+
+    def _take_arp(self, port: Port, segment: Segment, frame: bytes) -> None:
+        arp = frames.parse_arp(frame)
+        if arp is None or arp.sender_mac != frame[6:12] or not (arp.sender == _NOBODY or port.may_speak_as(arp.sender)):
+            return
+        if arp.sender not in port.addresses and port.has_pair_for(arp.sender):
+            segment.moved[arp.sender] = port
+        if arp.target == METADATA or arp.target in segment.gateways:
+            if arp.operation == frames.ARP_REQUEST and arp.sender != arp.target:
+                port.outlet.put(frames.arp_reply(arp, segment.mac))
+            return
+        for other in segment.ports:
+            is_asked = arp.target in other.addresses or other.has_pair_for(arp.target)
+            if other is not port and (is_asked or arp.sender == arp.target or not other.plan.is_guarded):
+                other.outlet.put(frame)
+
+    def _take_packet(self, port: Port, segment: Segment, frame: bytes, packet: Packet) -> None:
+        if packet.protocol == frames.UDP and packet.payload[2:4] == b"\0C" and packet.payload[0:2] == b"\0D":
+            self._answer_dhcp(port, segment, packet)
+            return
+        if not port.may_speak_as(packet.source):
+            return
+        if packet.destination == METADATA:
+            self._take_metadata(port, segment, packet)
+        elif packet.destination in segment.gateways:
+            self._answer_ping(port, segment, packet)
+        elif packet.destination in segment.broadcasts or packet.destination[0] & 0xF0 == 0xE0:
+            self._flood(port, segment, frame, packet)
+        else:
+            self._carry(port, segment, frame, packet)
+
+    # --- answered here -----------------------------------------------------------------------------------------------
+
+    def _answer_dhcp(self, port: Port, segment: Segment, packet: Packet) -> None:
+        lease = port.plan.lease
+        reply = dhcp.answer(packet.payload[8:], port.mac, lease) if lease else None
+        if reply is None or lease is None:
+            return
+        server = ipaddress.IPv4Address(lease.server).packed
+        everybody = BROADCAST[:4]
+        segment_data = frames.udp(server, everybody, dhcp.SERVER_PORT, dhcp.CLIENT_PORT, reply)
+        header = port.mac + segment.mac + IPV4
+        port.outlet.put(frames.ipv4(header, frames.UDP, server, everybody, segment_data))
+
+    def _take_metadata(self, port: Port, segment: Segment, packet: Packet) -> None:
+        header = port.mac + segment.mac + IPV4
+
+        def send(answer: frames.Segment, options: bytes) -> None:
+            data = frames.tcp(METADATA, packet.source, answer, options)
+            port.outlet.put(frames.ipv4(header, frames.TCP, METADATA, packet.source, data))
+
+        if packet.protocol == frames.TCP and not packet.offset and not packet.more:
+            tcp = frames.parse_tcp(packet.payload)
+            if tcp is not None and tcp.destination_port == 80 and packet.source in port.addresses:
+                port.server.receive(packet.source, tcp, send, self.now)
+        else:
+            self._answer_ping(port, segment, packet)
+
+    def _answer_ping(self, port: Port, segment: Segment, packet: Packet) -> None:
+        reply = frames.echo_reply(packet.payload) if packet.protocol == frames.ICMP and not packet.more else None
+        if reply is not None:
+            header = port.mac + segment.mac + IPV4
+            port.outlet.put(frames.ipv4(header, frames.ICMP, packet.destination, packet.source, reply))
+
+    # --- carried on --------------------------------------------------------------------------------------------------
+
+    def _flood(self, port: Port, segment: Segment, frame: bytes, packet: Packet) -> None:
+        for other in segment.ports:
+            if other is not port and self._may_pass(
+                port, other, packet.source, packet.destination, packet.protocol, packet.payload
+            ):
+                other.outlet.put(frame)
+
+    def _carry(self, port: Port, segment: Segment, frame: bytes, packet: Packet) -> None:
+        target = self._target(port, packet.source, packet.destination)
+        if target is None:
+            if not segment.is_local(packet.destination):
+                self._refuse(port, segment, frame, packet, code=0)
+            return
+        is_routed = target.plan.network_id != port.plan.network_id
+        if is_routed and packet.ttl <= 1:
+            return
+        if packet.offset:
+            self._carry_fragment(port, frame, packet)
+            return
+        flow = self._flow(port, target, packet)
+        if flow is not None:
+            flow.seen = self.now
+            rest = frames.with_one_hop_less(frame) if flow.is_routed else frame[14:]
+            flow.outlet.put(flow.header + rest)
+            if packet.more:
+                port.fragments[_fragment_key(packet)] = (flow, self.now + FRAGMENT_S)
+
+    def _carry_fragment(self, port: Port, frame: bytes, packet: Packet) -> None:
+        """It has no ports, so it goes where its first piece went, which guests send first."""
+        flow, until = port.fragments.get(_fragment_key(packet), (None, 0.0))
+        if flow is not None and self.now < until:
+            rest = frames.with_one_hop_less(frame) if flow.is_routed else frame[14:]
+            flow.outlet.put(flow.header + rest)
+
+    def _target(self, port: Port, source: bytes, destination: bytes) -> Port | None:
+        """The card that has an address, as far as the sender's network reaches."""
+        segment = self._segments[port.plan.network_id]
+        found = segment.find(destination)
+        if found is not None or segment.is_local(destination):
+            return found
+        router_id = segment.router_of(source)
+        for other in self._routed.get(router_id, ()) if router_id else ():
+            if other is not segment and other.router_of(destination) == router_id:
+                return other.find(destination)
+        return None
+
+    def _flow(self, port: Port, target: Port, packet: Packet) -> Flow | None:
+        """The conversation that a packet belongs to, or begins; None when it may not."""
+        key = _key(packet)
+        known = port.flows.get(key)
+        if known is not None:
+            return known
+        if packet.protocol == frames.ICMP and self._answers_a_flow(port, packet):
+            return self._remembered(port, target, key, packet, is_lasting=False)
+        if packet.protocol == frames.TCP and not self._may_begin(packet):
+            return None
+        if not self._may_pass(port, target, packet.source, packet.destination, packet.protocol, packet.payload):
+            return None
+        return self._remembered(port, target, key, packet, is_lasting=True)
+
+    def _may_begin(self, packet: Packet) -> bool:
+        flags = packet.payload[13] if len(packet.payload) > 13 else 0
+        return flags & (frames.SYN | frames.ACK) == frames.SYN or self.now < self._grace_until
+
+    @staticmethod
+    def _answers_a_flow(port: Port, packet: Packet) -> bool:
+        """An ICMP error that quotes a packet which had come this way."""
+        quoted = packet.payload[8:]
+        if packet.payload[:1] not in {b"\x03", b"\x0b"} or len(quoted) < 28:
+            return False
+        inner = frames.parse_ipv4(bytes(14) + quoted[:2] + len(quoted).to_bytes(2, "big") + quoted[4:])
+        if inner is None:
+            return False
+        back = bytes((inner.protocol,)) + inner.destination + inner.source + _swapped(inner.payload[:4])
+        return back in port.flows and inner.source == packet.destination
+
+    def _may_pass(
+        self, port: Port, target: Port, source: bytes, destination: bytes, protocol: int, payload: bytes
+    ) -> bool:
+        """Out of the one and into the other, by the rules of both."""
+        return (not port.plan.is_guarded or passes(port.egress, protocol, destination, payload)) and (
+            not target.plan.is_guarded or passes(target.ingress, protocol, source, payload)
+        )
+
+    def _remembered(self, port: Port, target: Port, key: bytes, packet: Packet, *, is_lasting: bool) -> Flow:
+        """Both directions of a conversation, so that the answer needs no rule."""
+        is_routed = target.plan.network_id != port.plan.network_id
+        there, here = self._segments[target.plan.network_id], self._segments[port.plan.network_id]
+        out_header = self._mac_at(target, packet.destination) + (there.mac if is_routed else port.mac) + IPV4
+        forth = Flow(key, target, out_header, is_routed=is_routed, began=packet.payload[:4])
+        if not is_lasting:
+            return forth
+        back_header = self._mac_at(port, packet.source) + (here.mac if is_routed else target.mac) + IPV4
+        back = Flow(_reversed(key), port, back_header, is_routed=is_routed, began=None)
+        forth.twin, back.twin = back, forth
+        forth.seen = back.seen = self.now
+        for owner, flow in ((port, forth), (target, back)):
+            if len(owner.flows) >= MAX_FLOWS_PER_PORT:
+                self._end(owner, next(iter(owner.flows.values())))
+            owner.flows[flow.key] = flow
+        return forth
+
+    @staticmethod
+    def _mac_at(port: Port, address: bytes) -> bytes:
+        """The card's own name, or the one its address pair goes by."""
+        if address in port.addresses:
+            return port.mac
+        number = int.from_bytes(address, "big")
+        return next((mac for start, mask, mac in port.pairs if number & mask == start), port.mac)
+
+    def _refuse(self, port: Port, segment: Segment, frame: bytes, packet: Packet, code: int) -> None:
+        """Tells a guest that there is no way, so that it need not wait. Never about an error message."""
+        if packet.protocol == frames.ICMP and packet.payload[:1] != b"\x08":
+            return
+        if not segment.gateways or packet.offset:
+            return
+        gateway = min(segment.gateways)
+        header = port.mac + segment.mac + IPV4
+        port.outlet.put(frames.ipv4(header, frames.ICMP, gateway, packet.source, frames.unreachable(frame, code)))
+
+    # --- time --------------------------------------------------------------------------------------------------------
+
+    def tick(self, now: float) -> None:
+        """Several times a second while `is_busy`: sends again what guests did not acknowledge."""
+        self.now = now
+        for port in self.ports.values():
+            port.server.tick(now)
+
+    def sweep(self) -> None:
+        """Now and then: forgets conversations that have been silent for long."""
+        for port in self.ports.values():
+            for flow in list(port.flows.values()):
+                idle_s = TCP_IDLE_S if flow.protocol == frames.TCP else OTHER_IDLE_S
+                if flow.began is not None and self.now - max(flow.seen, flow.twin.seen if flow.twin else 0.0) > idle_s:
+                    self._end(port, flow)
+            port.fragments = {key: kept for key, kept in port.fragments.items() if kept[1] > self.now}
+
+    @property
+    def is_busy(self) -> bool:
+        return any(port.server.is_busy for port in self.ports.values())
+
+
+def _key(packet: Packet) -> bytes:
+    """Protocol, addresses and ports; 13 bytes, as the fast path cuts them out of a frame.
+
+    What has no ports has a longer key, which the fast path never meets: of an echo its number, else nothing.
+    """
+    start = bytes((packet.protocol,)) + packet.source + packet.destination
+    if packet.protocol in _WITH_PORTS:
+        return start + packet.payload[:4].ljust(4, b"\0")
+    if packet.protocol != frames.ICMP:
+        return start + b"\0\0\0\0*"
+    kind, number = packet.payload[:1], packet.payload[4:6].ljust(2, b"\0")
+    if kind == b"\0":
+        return start + b"\x08\0" + number + b"*"
+    return start + number + kind.ljust(1, b"\0") + b"\0*"
+
+
+def _swapped(ports: bytes) -> bytes:
+    return ports[2:4] + ports[0:2]
+
+
+def _reversed(key: bytes) -> bytes:
+    return key[:1] + key[5:9] + key[1:5] + _swapped(key[9:13]) + key[13:]
+
+
+def _fragment_key(packet: Packet) -> bytes:
+    return packet.source + packet.destination + bytes((packet.protocol,)) + packet.fragment_id
