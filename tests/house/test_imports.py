@@ -14,7 +14,7 @@ import pytest
 import stillframe
 
 ROOT = Path(stillframe.__file__).parent
-ROOMS = {"identity", "images", "layers", "volumes", "servers", "flavors", "networks", "transfers", "jobs"}
+ROOMS = {"identity", "images", "layers", "volumes", "servers", "flavors", "networks", "transfers", "jobs", "metadefs"}
 LEVELS = {
     "kit": 0,
     "errors": 0,

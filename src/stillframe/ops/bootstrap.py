@@ -25,6 +25,7 @@ from stillframe.jobs.resources import Resources
 from stillframe.kit.ids import derived_uuid
 from stillframe.layers import files
 from stillframe.layers import service as layers
+from stillframe.metadefs import service as metadefs
 from stillframe.qemu import img
 
 log = structlog.get_logger("stillframe.bootstrap")
@@ -43,6 +44,7 @@ async def bootstrap(resources: Resources) -> None:
             user_password=secrets.token_urlsafe(18),
         )
         if accounts:
+            await metadefs.bootstrap_namespaces(tx)
             # Written before the commit: credentials nobody can read would lock everybody out, while a file without
             # accounts is simply written again by the next start.
             write_credentials(settings, layout, accounts)

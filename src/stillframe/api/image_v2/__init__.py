@@ -5,10 +5,20 @@ Source: OpenStack Image API v2 reference; Open Telekom Cloud, IMS API reference,
 
 from litestar import Router
 
-from stillframe.api.image_v2 import data, discovery, imports, info, routes, stores, tasks, v1
+from stillframe.api.image_v2 import (
+    data,
+    discovery,
+    imports,
+    info,
+    metadef_parts,
+    metadef_routes,
+    routes,
+    stores,
+    tasks,
+    v1,
+)
 from stillframe.api.image_v2.discovery import OPEN_REQUESTS
 from stillframe.api.image_v2.errors import exception_handlers
-from stillframe.api.image_v2.not_offered import not_offered
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 """Of descriptions and patches; 128 properties of 16 thousand letters each fit."""
@@ -25,7 +35,8 @@ handlers = [
             *stores.handlers,
             *info.handlers,
             *v1.handlers,
-            *not_offered,
+            *metadef_routes.handlers,
+            *metadef_parts.handlers,
         ],
         request_max_body_size=MAX_BODY_BYTES,
     ),

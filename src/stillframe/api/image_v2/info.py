@@ -45,23 +45,7 @@ async def show_usage(tx: Transaction, caller: Caller, settings: Settings) -> Jso
     }
 
 
-@get("/v2/metadefs/namespaces")
-async def list_metadef_namespaces() -> Json:
-    return {
-        "namespaces": [],
-        "first": "/v2/metadefs/namespaces",
-        "schema": "/v2/schemas/metadefs/namespaces",
-    }
-
-
-@get("/v2/metadefs/resource_types")
-async def list_metadef_resource_types() -> Json:
-    return {"resource_types": []}
-
-
 handlers = [
     show_schema,
     show_usage,
-    list_metadef_namespaces,
-    list_metadef_resource_types,
 ]

@@ -92,6 +92,72 @@ def upgrade() -> None:
         batch_op.create_index('ix_layers_state_touched_at', ['state', 'touched_at'], unique=False)
         batch_op.create_index(batch_op.f('ix_layers_superseded_by'), ['superseded_by'], unique=False)
 
+    op.create_table('metadef_namespaces',
+    sa.Column('id', sa.String(length=36), nullable=False),
+    sa.Column('name', sa.String(length=80), nullable=False),
+    sa.Column('display_name', sa.String(length=80), nullable=True),
+    sa.Column('description', sa.Text(), nullable=True),
+    sa.Column('visibility', sa.String(length=16), nullable=False),
+    sa.Column('protected', sa.Boolean(), nullable=False),
+    sa.Column('owner', sa.String(length=255), nullable=False),
+    sa.Column('created_at', stillframe.db.schema.UtcTime(), nullable=False),
+    sa.Column('updated_at', stillframe.db.schema.UtcTime(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_metadef_namespaces')),
+    sa.UniqueConstraint('name', name=op.f('uq_metadef_namespaces_name'))
+    )
+    with op.batch_alter_table('metadef_namespaces', schema=None) as batch_op:
+        batch_op.create_index('ix_metadef_namespaces_created_at', ['created_at', 'id'], unique=False)
+        batch_op.create_index('ix_metadef_namespaces_owner', ['owner', 'created_at', 'id'], unique=False)
+        batch_op.create_index('ix_metadef_namespaces_visibility', ['visibility', 'created_at', 'id'], unique=False)
+
+    op.create_table('metadef_resource_types',
+    sa.Column('name', sa.String(length=80), nullable=False),
+    sa.Column('created_at', stillframe.db.schema.UtcTime(), nullable=False),
+    sa.Column('updated_at', stillframe.db.schema.UtcTime(), nullable=False),
+    sa.PrimaryKeyConstraint('name', name=op.f('pk_metadef_resource_types'))
+    )
+    op.create_table('metadef_associations',
+    sa.Column('namespace_id', sa.String(length=36), nullable=False),
+    sa.Column('name', sa.String(length=80), nullable=False),
+    sa.Column('prefix', sa.String(length=80), nullable=True),
+    sa.Column('properties_target', sa.String(length=80), nullable=True),
+    sa.Column('created_at', stillframe.db.schema.UtcTime(), nullable=False),
+    sa.Column('updated_at', stillframe.db.schema.UtcTime(), nullable=False),
+    sa.ForeignKeyConstraint(['namespace_id'], ['metadef_namespaces.id'], name=op.f('fk_metadef_associations_namespace_id'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('namespace_id', 'name', name=op.f('pk_metadef_associations'))
+    )
+    with op.batch_alter_table('metadef_associations', schema=None) as batch_op:
+        batch_op.create_index('ix_metadef_associations_name', ['name'], unique=False)
+
+    op.create_table('metadef_objects',
+    sa.Column('namespace_id', sa.String(length=36), nullable=False),
+    sa.Column('name', sa.String(length=80), nullable=False),
+    sa.Column('description', sa.Text(), nullable=True),
+    sa.Column('required', sa.JSON(), nullable=False),
+    sa.Column('properties', sa.JSON(), nullable=False),
+    sa.Column('created_at', stillframe.db.schema.UtcTime(), nullable=False),
+    sa.Column('updated_at', stillframe.db.schema.UtcTime(), nullable=False),
+    sa.ForeignKeyConstraint(['namespace_id'], ['metadef_namespaces.id'], name=op.f('fk_metadef_objects_namespace_id'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('namespace_id', 'name', name=op.f('pk_metadef_objects'))
+    )
+    op.create_table('metadef_properties',
+    sa.Column('namespace_id', sa.String(length=36), nullable=False),
+    sa.Column('name', sa.String(length=80), nullable=False),
+    sa.Column('schema', sa.JSON(), nullable=False),
+    sa.Column('created_at', stillframe.db.schema.UtcTime(), nullable=False),
+    sa.Column('updated_at', stillframe.db.schema.UtcTime(), nullable=False),
+    sa.ForeignKeyConstraint(['namespace_id'], ['metadef_namespaces.id'], name=op.f('fk_metadef_properties_namespace_id'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('namespace_id', 'name', name=op.f('pk_metadef_properties'))
+    )
+    op.create_table('metadef_tags',
+    sa.Column('namespace_id', sa.String(length=36), nullable=False),
+    sa.Column('name', sa.String(length=80), nullable=False),
+    sa.Column('created_at', stillframe.db.schema.UtcTime(), nullable=False),
+    sa.Column('updated_at', stillframe.db.schema.UtcTime(), nullable=False),
+    sa.ForeignKeyConstraint(['namespace_id'], ['metadef_namespaces.id'], name=op.f('fk_metadef_tags_namespace_id'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('namespace_id', 'name', name=op.f('pk_metadef_tags'))
+    )
+
     op.create_table('revoked_tokens',
     sa.Column('token_id', sa.String(length=32), nullable=False),
     sa.Column('expires_at', stillframe.db.schema.UtcTime(), nullable=False),
@@ -567,6 +633,21 @@ def downgrade() -> None:
 
     op.drop_table('networks')
     op.drop_table('network_projects')
+    op.drop_table('metadef_tags')
+    op.drop_table('metadef_properties')
+    op.drop_table('metadef_objects')
+    with op.batch_alter_table('metadef_associations', schema=None) as batch_op:
+        batch_op.drop_index('ix_metadef_associations_name')
+
+    op.drop_table('metadef_associations')
+    op.drop_table('metadef_resource_types')
+    with op.batch_alter_table('metadef_namespaces', schema=None) as batch_op:
+        batch_op.drop_index('ix_metadef_namespaces_visibility')
+        batch_op.drop_index('ix_metadef_namespaces_owner')
+        batch_op.drop_index('ix_metadef_namespaces_created_at')
+
+    op.drop_table('metadef_namespaces')
+
     with op.batch_alter_table('role_assignments', schema=None) as batch_op:
         batch_op.drop_index('ix_role_assignments_user_id_project_id')
         batch_op.drop_index('ix_role_assignments_user_id_domain_id')
