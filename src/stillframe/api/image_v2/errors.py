@@ -33,6 +33,9 @@ IMS_CODES: dict[type[e.StillframeError], str] = {
 }
 """IMS has codes for refused deletions, but deletes through this door only; they go into the message."""
 
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+"""As Glance names them to who used another one, in this order."""
+
 
 def status_of(error: e.StillframeError) -> int:
     return next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
@@ -55,7 +58,10 @@ def answer_error(_request: Request[Any, Any, Any], error: e.StillframeError) -> 
 
 def answer_http_error(_request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, str]]:
     """Unknown paths, wrong methods, bodies too large: what is refused before a handler runs, or by a header."""
-    return _envelope(error.status_code, error.detail, dict(error.headers or {}))
+    headers = {name.lower(): text for name, text in (error.headers or {}).items()}
+    if "allow" in headers:
+        headers["allow"] = ", ".join(method for method in _METHODS if method in headers["allow"].split(", "))
+    return _envelope(error.status_code, error.detail, headers)
 
 
 def answer_unknown(_request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, str]]:
