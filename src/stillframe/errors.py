@@ -414,6 +414,21 @@ class VolumeStateError(ConflictError):
     default_message = "The volume is in a state that does not permit this."
 
 
+class TooManyDisksError(LimitExceededError):
+    code = "too_many_disks"
+    default_message = "The server has as many disks as it can have."
+
+
+class DevicePlaceTakenError(ConflictError):
+    code = "device_place_taken"
+    default_message = "Another disk of the server has that device name."
+
+
+class DiskHeldByGuestError(ConflictError):
+    code = "disk_held_by_guest"
+    default_message = "The guest does not let go of the disk: unmount it there, or stop the server, and detach again."
+
+
 class FlavorNotFoundError(NotFoundError):
     code = "flavor_not_found"
     default_message = "The flavor does not exist."

@@ -73,7 +73,7 @@ async def overlay(resources: Resources, parent_id: str, *, seal: bool = False) -
     layer_id = new_uuid()
     async with resources.database.writing() as tx:
         await service.plan_overlay(tx, layer_id, parent_id, SIZE)
-    await files.create_overlay(resources, layer_id)
+    await files.create_disk(resources, layer_id)
     async with resources.database.writing() as tx:
         await service.activate(tx, layer_id)
         if seal:

@@ -250,13 +250,13 @@ async def test_making_an_overlay_again_starts_anew_until_it_is_somebody_s_disk(r
         await service.plan_overlay(tx, child, parent, SIZE)
     path = resources.layout.layer(child, "qcow2")
     path.write_bytes(b"half a file")
-    await files.create_overlay(resources, child)
+    await files.create_disk(resources, child)
     assert qemu_img_info(path, "qcow2")["virtual-size"] == SIZE
     async with resources.database.writing() as tx:
         await service.activate(tx, child)
     write_pattern(path, 5, "0", "1M")
     written = path.read_bytes()
-    await files.create_overlay(resources, child)
+    await files.create_disk(resources, child)
     assert path.read_bytes() == written
 
 
@@ -267,7 +267,7 @@ async def test_a_disk_that_cannot_be_written_is_something_that_may_heal(resource
         await service.plan_overlay(tx, child, parent, SIZE)
     resources.layout.layers_dir.rename(resources.layout.root / "elsewhere")
     with pytest.raises(UnavailableError):
-        await files.create_overlay(resources, child)
+        await files.create_disk(resources, child)
 
 
 async def test_the_sweeper_takes_a_doomed_chain_down_to_the_first_layer_in_use(resources: Resources) -> None:

@@ -116,7 +116,7 @@ class Disks(RuleBasedStateMachine):
             await layers.plan_overlay(tx, layer_id, image.layer_id, SIZE, job_id=job_id)
             volume = await disks.refer_by_volume(tx, layer_id)
         await files.sweep(self.resources)
-        await files.create_overlay(self.resources, layer_id)
+        await files.create_disk(self.resources, layer_id)
         async with self.database.writing() as tx:
             await layers.activate(tx, layer_id)
         self.shows[volume.id] = self.shows[image_id]

@@ -62,9 +62,10 @@ def test_disks_are_opened_by_descriptor_and_only_the_top_for_writing() -> None:
 
 def test_devices_have_fixed_places() -> None:
     devices = values(argv(spec()), "-device")
-    assert "virtio-blk-pci,id=virtio-disk0,drive=disk0,addr=0x08.0,multifunction=on,bootindex=1,serial=abc" in devices
-    assert "virtio-blk-pci,id=virtio-disk9,drive=disk9,addr=0x09.1,multifunction=on,bootindex=10" in devices
-    assert "virtio-blk-pci,drive=config-drive,addr=0x0c.0,multifunction=on" in devices
+    assert "virtio-blk-pci,id=virtio-disk0,drive=disk0,addr=0x08.0,multifunction=on,serial=abc,bootindex=1" in devices
+    assert "pcie-pci-bridge,id=disks,addr=0x09.0,multifunction=on" in devices
+    assert "virtio-blk-pci,id=virtio-disk9,drive=disk9,bus=disks,addr=0x9,bootindex=10" in devices
+    assert "virtio-blk-pci,drive=config-drive,bus=disks,addr=0x1f" in devices
     assert "virtio-net-pci,netdev=net0,mac=fa:16:3e:00:00:01,romfile=,addr=0x10.0,multifunction=on" in devices
 
 
@@ -130,7 +131,7 @@ def test_a_card_that_cannot_be_is_refused(changes: dict[str, str]) -> None:
         NicSpec(**{"mac": "fa:16:3e:00:00:01", "port_id": ID, **changes})
 
 
-@pytest.mark.parametrize("changes", [{"serial": "a,b"}, {"serial": "x" * 21}, {"device_index": 32}])
+@pytest.mark.parametrize("changes", [{"serial": "a,b"}, {"serial": "x" * 21}, {"device_index": 31}])
 def test_a_disk_that_cannot_be_is_refused(changes: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"serial|room"):
         DiskSpec(**{"chain": (DATA,), "device_index": 0, **changes})  # type: ignore[arg-type]

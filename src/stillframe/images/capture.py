@@ -129,7 +129,7 @@ async def _make_overlay(resources: Resources, job: Job) -> None:
             tx, job.args["overlay_id"], parent.id, parent.virtual_size_bytes, job_id=job.id, above_writable=True
         )
         await jobs.report_progress(tx, job.id, "sealing")
-    await files.create_overlay(resources, job.args["overlay_id"])
+    await files.create_disk(resources, job.args["overlay_id"])
 
 
 async def _seal(resources: Resources, job: Job) -> None:

@@ -99,13 +99,22 @@ async def get_bootable_image(tx: Transaction, caller: Caller, image_id: str) -> 
 
     Raises: ImageNotFoundError, ImageNotBootableError.
     """
+    image = await get_disk_image(tx, caller, image_id)
+    if image.kind is ImageKind.DATA:
+        raise ImageNotBootableError("A data disk image holds no operating system.")
+    return image
+
+
+async def get_disk_image(tx: Transaction, caller: Caller, image_id: str) -> Image:
+    """An image any disk can be made from, a data disk image too: `layer_id` is set.
+
+    Raises: ImageNotFoundError, ImageNotBootableError.
+    """
     image = await get_visible_image(tx, caller, image_id)
     if image.status is not ImageStatus.ACTIVE or image.layer_id is None:
         raise ImageNotBootableError(f"Image {image.id} is not active.")
     if image.disk_format not in set(DiskFormat):
-        raise ImageNotBootableError(f"A server cannot be started from the format {image.disk_format}.")
-    if image.kind is ImageKind.DATA:
-        raise ImageNotBootableError("A data disk image holds no operating system.")
+        raise ImageNotBootableError(f"A disk cannot be made from the format {image.disk_format}.")
     return image
 
 

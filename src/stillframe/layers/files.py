@@ -32,8 +32,10 @@ _QEMU_LOCKS = (100, 200)
 """First byte and number of bytes on which QEMU locks its image files."""
 
 
-async def create_overlay(resources: Resources, layer_id: str) -> None:
-    """Makes the file of a planned overlay, durably. Safe to repeat while the layer is `creating`: it starts anew.
+async def create_disk(resources: Resources, layer_id: str) -> None:
+    """Makes the file of a planned layer, empty, above its parent's or alone; durably.
+
+    Safe to repeat while the layer is `creating`: it starts anew.
 
     Raises: UnavailableError when the host's disk is full.
     """
@@ -45,7 +47,10 @@ async def create_overlay(resources: Resources, layer_id: str) -> None:
     backing = tuple(service.link(resources.layout, one) for one in below)
     try:
         await asyncio.to_thread(path.unlink, missing_ok=True)
-        await img.create_overlay(path, backing, layer.virtual_size_bytes)
+        if backing:
+            await img.create_overlay(path, backing, layer.virtual_size_bytes)
+        else:
+            await img.create_blank(path, layer.virtual_size_bytes)
     except OSError as error:
         raise UnavailableError("The disk of the image service cannot be written.", cause=error) from error
 

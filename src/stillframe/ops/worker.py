@@ -28,10 +28,12 @@ from stillframe.ops.pidlock import PidLock
 from stillframe.ops.switchboard import Switchboard
 from stillframe.ops.wake import listen_for_wakes
 from stillframe.qemu.host import choose_machine_user
+from stillframe.servers import attachment_jobs
 from stillframe.servers import workflows as server_workflows
 from stillframe.servers.watch import MachineWatch
 from stillframe.transfers import importing
 from stillframe.transfers import workflows as transfer_workflows
+from stillframe.volumes import creation as volume_creation
 
 log = structlog.get_logger("stillframe.worker")
 
@@ -52,6 +54,8 @@ def recipe_book() -> RecipeBook:
         *import_job.RECIPES,
         *member_batches.RECIPES,
         *server_workflows.RECIPES,
+        *attachment_jobs.RECIPES,
+        *volume_creation.RECIPES,
     )
 
 

@@ -36,7 +36,12 @@ def json_filename(chain: Chain, *, writable_files: int = 0) -> str:
 
 def blockdev(chain: Chain, *, name: str, writable: bool, file_name: FileName = str) -> str:
     """The value of QEMU's -blockdev. The top node is called `name`, those below `name-1`, `name-2` ..."""
-    return _compact(_graph(chain, file_name=file_name, name=name, writable_files=int(writable)))
+    return _compact(blockdev_node(chain, name=name, writable=writable, file_name=file_name))
+
+
+def blockdev_node(chain: Chain, *, name: str, writable: bool, file_name: FileName) -> BlockNode:
+    """As `blockdev`, in the form of QMP's blockdev-add."""
+    return _graph(chain, file_name=file_name, name=name, writable_files=int(writable))
 
 
 def foreign_filename(path: Path, foreign_format: ForeignFormat, window: Window | None = None) -> str:

@@ -2,8 +2,8 @@
 
 PCI slots are fixed, since guests call their disks and cards after them: a machine started again is the same machine.
 
-    01  graphics card         08-0b  disks, eight to a slot, in the order of their index: /dev/vda, vdb ...
-    10  first network cards   0c     config drive          1c  random numbers
+    01  graphics card         08  system disk    09  a bridge: data disks, each in the slot of its index, and last the
+    10  first network cards   1c  random numbers     config drive. What is behind it can be plugged in and out.
 """
 
 import json
@@ -16,6 +16,10 @@ from stillframe.qemu.model import ChainLink
 PROGRAM = "qemu-system-x86_64"
 # TCG's cache of translated code is 1 GiB by default, more than most guests have memory.
 TCG_CACHE_MIB = 256
+# q35 plugs PCI devices in and out behind a bridge only, by ACPI, which every guest knows. One bridge costs less time at
+# boot than a PCI Express port for each disk that might come.
+_BRIDGE = "disks"
+_CONFIG_DRIVE_SLOT = 0x1F
 _SECCOMP = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 
 
@@ -87,25 +91,34 @@ def _file_sets(files: MachineFiles) -> list[str]:
 
 
 def _disks(spec: MachineSpec, files: MachineFiles) -> list[str]:
-    return [word for disk in spec.disks for word in _disk(disk, files)]
+    bridge = ["-device", f"pcie-pci-bridge,id={_BRIDGE},{_slot(0x09, 0)}"]
+    return [*bridge, *(word for disk in spec.disks for word in _disk(disk, files))]
 
 
 def _disk(disk: DiskSpec, files: MachineFiles) -> list[str]:
-    name = f"disk{disk.device_index}"
-    slot = _slot(0x08, disk.device_index)
     # 0 is for a CD-ROM which is to boot first.
-    device = f"virtio-blk-pci,id=virtio-{name},drive={name},{slot},bootindex={disk.device_index + 1}"
-    if disk.serial:
-        device += f",serial={disk.serial}"
-    node = blockdev(disk.chain, name=name, writable=disk.writable, file_name=lambda path: _set(files, path))
-    return ["-blockdev", node, "-device", device]
+    device = disk_device(disk) | {"bootindex": str(disk.device_index + 1)}
+    driver = device.pop("driver")
+    node = blockdev(disk.chain, name=disk.node_name, writable=disk.writable, file_name=lambda path: _set(files, path))
+    return ["-blockdev", node, "-device", ",".join([driver, *(f"{name}={value}" for name, value in device.items())])]
+
+
+def disk_device(disk: DiskSpec) -> dict[str, str]:
+    """The guest's device on top of the disk's node, as `device_add` takes it; the disk is in its place for good."""
+    device = {"driver": "virtio-blk-pci", "id": disk.device_id, "drive": disk.node_name}
+    if disk.device_index:
+        device |= {"bus": _BRIDGE, "addr": hex(disk.device_index)}
+    else:
+        device |= {"addr": "0x08.0", "multifunction": "on"}
+    return device | {"serial": disk.serial} if disk.serial else device
 
 
 def _drives(spec: MachineSpec, files: MachineFiles) -> list[str]:
     argv = []
     if spec.config_drive:
         node = _read_only("config-drive", spec.config_drive, files)
-        argv += ["-blockdev", node, "-device", f"virtio-blk-pci,drive=config-drive,{_slot(0x0C, 0)}"]
+        slot = f"bus={_BRIDGE},addr={_CONFIG_DRIVE_SLOT:#04x}"
+        argv += ["-blockdev", node, "-device", f"virtio-blk-pci,drive=config-drive,{slot}"]
     if spec.cdrom:
         boot_index = 0 if spec.boots_from_cdrom else 100
         argv += ["-blockdev", _read_only("cdrom", spec.cdrom, files)]

@@ -15,7 +15,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.ASCII)
 _SERIAL = re.compile(r"[0-9A-Za-z-]{0,20}", re.ASCII)
 
-MAX_DISKS = 32
+MAX_DISKS = 31
 MAX_NICS = 16
 
 
@@ -40,6 +40,14 @@ class DiskSpec(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"a machine has room for {MAX_DISKS} disks")
         if not _SERIAL.fullmatch(self.serial):
             raise ValueError(f"{self.serial!r} is no disk serial")
+
+    @property
+    def node_name(self) -> str:
+        return f"disk{self.device_index}"
+
+    @property
+    def device_id(self) -> str:
+        return f"virtio-disk{self.device_index}"
 
 
 class NicSpec(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,6 +1,7 @@
 """Talking to a machine. QEMU serves one client at a time, so a connection is short: connect, ask, leave."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ from stillframe.qemu import sockets
 
 CONNECT_TIMEOUT_S = 10.0
 COMMAND_TIMEOUT_S = 10.0
+FILE_SETS = "/dev/fdset/"
 
 
 class Qmp:
@@ -34,6 +36,19 @@ class Qmp:
             raise ToolFailedError(cause=f"QMP {command}: {error}") from error
         except (QMPError, OSError, TimeoutError) as error:
             raise UnavailableError("The machine does not answer.", cause=f"QMP {command}: {error!r}") from error
+
+    async def pass_file(self, path: Path, flags: int, label: str) -> str:
+        """Opens a file for QEMU, which may open none itself; the name under which it finds it.
+
+        Raises: OSError, and as `execute`.
+        """
+        descriptor = os.open(path, flags | os.O_CLOEXEC)
+        try:
+            self._client.send_fd_scm(descriptor)
+            added = await self.execute("add-fd", {"opaque": label})
+        finally:
+            os.close(descriptor)
+        return f"{FILE_SETS}{added['fdset-id']}"
 
     async def query_status(self) -> str:
         """running, paused, shutdown, internal-error ... as QEMU's RunState spells them."""

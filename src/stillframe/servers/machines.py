@@ -2,13 +2,14 @@
 
 import asyncio
 import base64
+from collections.abc import Iterable
 from pathlib import Path
 
 from msgspec.structs import replace
 
 from stillframe.blobs.layout import DataLayout
 from stillframe.db import Transaction
-from stillframe.errors import ServerNotFoundError, ToolFailedError, UnavailableError
+from stillframe.errors import ServerNotFoundError, StillframeError, ToolFailedError, UnavailableError
 from stillframe.jobs.resources import Resources
 from stillframe.layers import service as layers
 from stillframe.networks import ports
@@ -19,7 +20,7 @@ from stillframe.servers import rows
 from stillframe.servers.documents import meta_data, network_data
 from stillframe.servers.model import Server
 from stillframe.volumes import service as volumes
-from stillframe.volumes.model import Volume
+from stillframe.volumes.model import Volume, VolumeStatus
 
 _SERIAL_LENGTH = 20
 
@@ -39,14 +40,20 @@ async def start_machine(resources: Resources, server_id: str) -> None:
     try:
         await machine.start(spec)
     except ToolFailedError as error:
-        # A layer may have moved onto its flattened parent meanwhile, or a tool may still hold the disk for that; and a
-        # machine which a dying worker was just starting may have come up by itself.
+        # A machine which a dying worker was just starting may have come up by itself.
         if await find_machine(resources, server_id):
             return
-        missing = [link.path for disk in spec.disks for link in disk.chain if not link.path.exists()]
-        if missing or "lock" in str(error.cause):
-            raise UnavailableError("The disk of the server is in use by another task.", cause=error.cause) from error
-        raise
+        raise retryable(error, spec.disks) from error
+
+
+def retryable(error: ToolFailedError, disks: Iterable[DiskSpec]) -> StillframeError:
+    """A layer may have moved onto its flattened parent meanwhile, or a tool may still hold the disk for that: then an
+    UnavailableError, since another try can succeed; else the error itself.
+    """
+    missing = [link.path for disk in disks for link in disk.chain if not link.path.exists()]
+    if missing or "lock" in str(error.cause):
+        return UnavailableError("The disk of the server is in use by another task.", cause=error.cause)
+    return error
 
 
 async def stop_machine(resources: Resources, server_id: str, patience_s: float) -> None:
@@ -65,7 +72,8 @@ async def _machine_spec(resources: Resources, server_id: str) -> MachineSpec:
         if server is None:
             raise ServerNotFoundError
         attached = (await volumes.list_attached(tx, [server_id]))[server_id]
-        disks = [await _disk(tx, resources.layout, volume) for volume in attached]
+        kept = [volume for volume in attached if volume.status is not VolumeStatus.DETACHING]
+        disks = [await disk_spec(tx, resources.layout, volume) for volume in kept]
         server = replace(server, nics=(await ports.list_nics(tx, [server_id]))[server_id])
     firmware = ((attached[0].image_metadata if attached else None) or {}).get("hw_firmware_type")
     return MachineSpec(
@@ -81,7 +89,8 @@ async def _machine_spec(resources: Resources, server_id: str) -> MachineSpec:
     )
 
 
-async def _disk(tx: Transaction, layout: DataLayout, volume: Volume) -> DiskSpec:
+async def disk_spec(tx: Transaction, layout: DataLayout, volume: Volume) -> DiskSpec:
+    """Raises: ToolFailedError when there is nothing to show to a guest."""
     if volume.layer_id is None or volume.attachment is None:
         raise ToolFailedError("A disk of the server is missing.", cause=f"volume {volume.id}")
     return DiskSpec(

@@ -23,6 +23,9 @@ from stillframe.networks.model import Nic
 from stillframe.networks.ports import WantedNic
 from stillframe.volumes.model import Volume
 
+MAX_DISKS = 24
+"""Of a server: the system disk and 23 others."""
+
 
 class VmState(enum.StrEnum):
     BUILDING = "building"
@@ -137,6 +140,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     description: str | None = None
     flavor: Flavor
     image_id: str
+    """What its system disk was once made from; empty when nobody knows."""
     vm_state: VmState
     task_state: TaskState | None
     job_id: str | None
@@ -180,23 +184,48 @@ def require_legal(server: Server, action: Action) -> Rule:
     return rule
 
 
+class DiskSource(enum.StrEnum):
+    """What a disk of a new server is made from; a volume becomes the disk itself."""
+
+    BLANK = "blank"
+    IMAGE = "image"
+    VOLUME = "volume"
+    SNAPSHOT = "snapshot"
+
+
 class RootDisk(msgspec.Struct, frozen=True, kw_only=True):
-    """`size_gib` None takes the smallest the image fits in."""
+    """`size_gib` None takes the smallest the source fits in. `source_id` is not for an image: the server names that."""
 
     size_gib: int | None = None
     delete_on_termination: bool = True
     volume_type: str | None = None
+    source: DiskSource = DiskSource.IMAGE
+    source_id: str | None = None
+
+
+class DataDisk(msgspec.Struct, frozen=True, kw_only=True):
+    """`device_index` None takes the next free place."""
+
+    source: DiskSource = DiskSource.BLANK
+    source_id: str | None = None
+    size_gib: int | None = None
+    delete_on_termination: bool = False
+    volume_type: str | None = None
+    name: str = ""
+    metadata: dict[str, str] = msgspec.field(default_factory=dict)
+    device_index: int | None = None
 
 
 class NewServer(msgspec.Struct, frozen=True, kw_only=True):
     """What a caller wants; `nics` None means one card on the project's own network.
 
-    `security_groups` are names or ids, for the cards made with the server; None leaves the default one.
+    `image_id` is None for a server whose system disk is a volume, or made from a snapshot. `security_groups` are names
+    or ids, for the cards made with the server; None leaves the default one.
     """
 
     name: str
     flavor_id: str
-    image_id: str
+    image_id: str | None
     description: str | None = None
     nics: tuple[WantedNic, ...] | None = None
     security_groups: tuple[str, ...] | None = None
@@ -206,6 +235,7 @@ class NewServer(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     availability_zone: str | None = None
     root_disk: RootDisk = RootDisk()
+    data_disks: tuple[DataDisk, ...] = ()
 
 
 class CaptureSource(msgspec.Struct, frozen=True, kw_only=True):

@@ -104,7 +104,7 @@ async def delete_server(tx: Transaction, caller: Caller, settings: Settings, ser
     Raises: ServerNotFoundError, ServerBusyError during a capture.
     """
     caller.require_writer()
-    server = await _lock_own_server(tx, caller, server_id)
+    server = await lock_own_server(tx, caller, server_id)
     if server.task_state is TaskState.DELETING:
         return
     require_legal(server, Action.DELETE)
@@ -117,7 +117,7 @@ async def delete_server(tx: Transaction, caller: Caller, settings: Settings, ser
 async def update_server(tx: Transaction, caller: Caller, server_id: str, **changes: str | None) -> Server:
     """Of name and description, what is given. Raises: ServerNotFoundError."""
     caller.require_writer()
-    server = await _lock_own_server(tx, caller, server_id)
+    server = await lock_own_server(tx, caller, server_id)
     await rows.replace_server(tx, replace(server, **changes, updated_at=utcnow()))
     return await get_server(tx, caller, server_id)
 
@@ -127,7 +127,7 @@ async def set_metadata(tx: Transaction, caller: Caller, server_id: str, metadata
     caller.require_writer()
     if len(metadata) > MAX_METADATA_ITEMS:
         raise ForbiddenError(f"Maximum number of metadata items exceeds {MAX_METADATA_ITEMS}")
-    server = await _lock_own_server(tx, caller, server_id)
+    server = await lock_own_server(tx, caller, server_id)
     await rows.replace_server(tx, replace(server, metadata=dict(metadata), updated_at=utcnow()))
     return dict(metadata)
 
@@ -136,13 +136,13 @@ async def merge_metadata(
     tx: Transaction, caller: Caller, server_id: str, metadata: Mapping[str, str]
 ) -> dict[str, str]:
     """Adds to it, or changes it. Raises: as `set_metadata`."""
-    server = await _lock_own_server(tx, caller, server_id)
+    server = await lock_own_server(tx, caller, server_id)
     return await set_metadata(tx, caller, server_id, {**server.metadata, **metadata})
 
 
 async def remove_metadata_item(tx: Transaction, caller: Caller, server_id: str, key: str) -> bool:
     """False when there is no such item. Raises: ServerNotFoundError."""
-    server = await _lock_own_server(tx, caller, server_id)
+    server = await lock_own_server(tx, caller, server_id)
     rest = {name: value for name, value in server.metadata.items() if name != key}
     if len(rest) == len(server.metadata):
         return False
@@ -242,7 +242,8 @@ async def _with_parts(tx: Transaction, servers: list[Server]) -> list[Server]:
     return [replace(server, volumes=attached[server.id], nics=nics[server.id]) for server in servers]
 
 
-async def _lock_own_server(tx: Transaction, caller: Caller, server_id: str) -> Server:
+async def lock_own_server(tx: Transaction, caller: Caller, server_id: str) -> Server:
+    """Without its volumes, unchanged until the transaction ends. Raises: ServerNotFoundError."""
     caller.require_project()
     server = await rows.get_server(tx, server_id, lock=True) if is_uuid(server_id) else None
     if server is None or not _is_seen_by(caller, server):
@@ -252,7 +253,7 @@ async def _lock_own_server(tx: Transaction, caller: Caller, server_id: str) -> S
 
 async def _act(tx: Transaction, caller: Caller, settings: Settings, server_id: str, action: Action) -> Job:
     caller.require_writer()
-    server = await _lock_own_server(tx, caller, server_id)
+    server = await lock_own_server(tx, caller, server_id)
     require_legal(server, action)
     gets_machine = server.vm_state is not VmState.ACTIVE and RULES[action].ends_in is VmState.ACTIVE
     if gets_machine:

@@ -37,14 +37,19 @@ _SETTLE_TIMEOUT_S = 90.0
 _SETTLE_PAUSE_S = 0.05
 
 
-async def _make_disk(resources: Resources, job: Job) -> None:
-    """The layer that the request has planned gets its file: a new one above the image's, in no time."""
+async def _make_disks(resources: Resources, job: Job) -> None:
+    """The layers that the request has planned get their files: each a new one above its source's, in no time."""
     await _note_task(resources, job, TaskState.BLOCK_DEVICE_MAPPING)
-    await files.create_overlay(resources, job.args["layer_id"])
+    layer_ids = [disk["layer_id"] for disk in job.args["disks"] if disk["layer_id"]]
+    for layer_id in layer_ids:
+        await files.create_disk(resources, layer_id)
     async with resources.database.writing() as tx:
-        await layers.activate(tx, job.args["layer_id"])
-        await volumes.set_status(tx, job.args["volume_id"], VolumeStatus.IN_USE)
-        await rows.replace_server(tx, replace(await _own_server(tx, job), task_state=TaskState.SPAWNING))
+        server = await _own_server(tx, job)
+        for layer_id in layer_ids:
+            await layers.activate(tx, layer_id)
+        for disk in job.args["disks"]:
+            await volumes.set_status(tx, disk["volume_id"], VolumeStatus.IN_USE)
+        await rows.replace_server(tx, replace(server, task_state=TaskState.SPAWNING))
 
 
 async def _spawn(resources: Resources, job: Job) -> None:
@@ -181,7 +186,7 @@ def _recipe(kind: str, *steps: tuple[str, StepFunction], undo: StepFunction = _u
 
 
 RECIPES = (
-    _recipe(CREATE_KIND, ("disk", _make_disk), ("spawn", _spawn), undo=_undo_build),
+    _recipe(CREATE_KIND, ("disk", _make_disks), ("spawn", _spawn), undo=_undo_build),
     _recipe(JOB_KINDS[Action.START], ("spawn", _spawn), undo=_undo_build),
     _recipe(STOP_KIND, ("power_off", _power_off)),
     _recipe(JOB_KINDS[Action.SOFT_REBOOT], ("power_off", _power_off_first), ("spawn", _spawn)),

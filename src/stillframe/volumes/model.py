@@ -1,10 +1,13 @@
-"""What a volume is.
+"""What a volume is, and what a snapshot of one is.
 
-creating ──► available ◄──► in-use
-    │            │             │
-    └──► error   └──────┬──────┘
-           │            ▼
-           └────► (row gone, its layer released)
+creating ──► available ──► attaching ──► in-use ──► detaching ──► available
+    │            │                          │
+    │            ├──► uploading ◄───────────┤      back to where it was when the work is done
+    │            └──► extending ◄───────────┘
+    ▼
+  error          each of available and error ──► (row gone, its layer released)
+
+While a job works on a volume, its row names the job, and everything else is refused.
 """
 
 import enum
@@ -12,16 +15,23 @@ from datetime import datetime
 
 import msgspec
 
+from stillframe.kit.clock import utcnow
+from stillframe.kit.ids import new_uuid
 from stillframe.kit.units import bytes_to_gib_up
 
 VOLUME_TYPES = ("SATA", "SAS", "SSD", "GPSSD", "ESSD", "GPSSD2")
 DEFAULT_VOLUME_TYPE = "SSD"
+MAX_VOLUME_GIB = 32768
 
 
 class VolumeStatus(enum.StrEnum):
     CREATING = "creating"
     AVAILABLE = "available"
+    ATTACHING = "attaching"
     IN_USE = "in-use"
+    DETACHING = "detaching"
+    UPLOADING = "uploading"
+    EXTENDING = "extending"
     ERROR = "error"
 
 
@@ -44,22 +54,39 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True):
         return f"/dev/vd{chr(ord('a') + self.device_index)}"
 
 
+def new_attachment(server_id: str, device_index: int, boot_index: int | None, *, ends_with_server: bool) -> Attachment:
+    return Attachment(
+        id=new_uuid(),
+        server_id=server_id,
+        device_index=device_index,
+        boot_index=boot_index,
+        delete_on_termination=ends_with_server,
+        attached_at=utcnow(),
+    )
+
+
 class Volume(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     project_id: str
     user_id: str
-    name: str
-    description: str
+    name: str = ""
+    description: str = ""
     size_bytes: int
     status: VolumeStatus
     volume_type: str
     availability_zone: str
-    bootable: bool
+    bootable: bool = False
     layer_id: str | None
     """Its writable layer; None when it never got one."""
-    image_metadata: dict[str, str] | None
+    image_metadata: dict[str, str] | None = None
     """What was true of the image it was made from, by its names on the wire."""
-    attachment: Attachment | None
+    snapshot_id: str | None = None
+    source_volume_id: str | None = None
+    metadata: dict[str, str] = msgspec.field(default_factory=dict)
+    tags: dict[str, str] = msgspec.field(default_factory=dict)
+    job_id: str | None = None
+    """The job that works on it."""
+    attachment: Attachment | None = None
     created_at: datetime
     updated_at: datetime
 
@@ -68,18 +95,38 @@ class Volume(msgspec.Struct, frozen=True, kw_only=True):
         return bytes_to_gib_up(self.size_bytes)
 
 
-class NewSystemDisk(msgspec.Struct, frozen=True, kw_only=True):
+class NewDisk(msgspec.Struct, frozen=True, kw_only=True):
     """A volume that a server is born with; its layer is planned already."""
 
     project_id: str
     user_id: str
     server_id: str
+    name: str = ""
     size_bytes: int
     volume_type: str
     availability_zone: str
     layer_id: str
-    image_metadata: dict[str, str]
+    bootable: bool
+    image_metadata: dict[str, str] | None = None
+    snapshot_id: str | None = None
+    metadata: dict[str, str] = msgspec.field(default_factory=dict)
+    device_index: int
+    boot_index: int | None
     delete_on_termination: bool
+
+
+class SortKey(enum.StrEnum):
+    """What a list can be sorted by: columns that are never null."""
+
+    CREATED_AT = "created_at"
+    UPDATED_AT = "updated_at"
+    ID = "id"
+    NAME = "name"
+    SIZE = "size_bytes"
+    STATUS = "status"
+    VOLUME_TYPE = "volume_type"
+    BOOTABLE = "bootable"
+    AVAILABILITY_ZONE = "availability_zone"
 
 
 class VolumeQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,8 +135,15 @@ class VolumeQuery(msgspec.Struct, frozen=True, kw_only=True):
     name: str | None = None
     status: str | None = None
     availability_zone: str | None = None
+    volume_type: str | None = None
+    bootable: bool | None = None
+    server_id: str | None = None
+    snapshot_id: str | None = None
+    ids: tuple[str, ...] | None = None
+    metadata: tuple[tuple[str, str], ...] = ()
     every_project: bool = False
     marker: str | None = None
     offset: int = 0
     limit: int | None = None
-    newest_first: bool = True
+    sort_key: SortKey = SortKey.CREATED_AT
+    descending: bool = True

@@ -23,6 +23,12 @@ volumes = sa.Table(
     sa.Column("bootable", sa.Boolean, nullable=False),
     sa.Column("layer_id", sa.ForeignKey("layers.id"), index=True),
     sa.Column("image_metadata", sa.JSON(none_as_null=True)),
+    # Where it came from; what that was may be gone by now.
+    sa.Column("snapshot_id", sa.String(36)),
+    sa.Column("source_volume_id", sa.String(36)),
+    sa.Column("metadata", sa.JSON, nullable=False),
+    sa.Column("tags", sa.JSON, nullable=False),
+    sa.Column("job_id", sa.String(36)),
     sa.Column("created_at", UtcTime, nullable=False),
     sa.Column("updated_at", UtcTime, nullable=False),
     # The attachment: a volume hangs on one server at a time, so it needs no table of its own.
@@ -89,27 +95,41 @@ async def list_attached(tx: Transaction, server_ids: Collection[str]) -> list[Vo
 
 
 async def list_volumes(tx: Transaction, project_id: str, query: VolumeQuery, after: Volume | None) -> list[Volume]:
-    """One page in order of creation; `after` is the last volume of the page before."""
-    order = (volumes.c.created_at, volumes.c.id)
-    if query.newest_first:
-        statement = sa.select(volumes).order_by(*(column.desc() for column in order))
-    else:
-        statement = sa.select(volumes).order_by(*order)
-    if not query.every_project:
-        statement = statement.where(volumes.c.project_id == project_id)
-    for column, wanted in (
-        ("name", query.name),
-        ("status", query.status),
-        ("availability_zone", query.availability_zone),
-    ):
-        if wanted is not None:
-            statement = statement.where(volumes.c[column] == wanted)
+    """One page; `after` is the last volume of the page before."""
+    order = (volumes.c[query.sort_key], volumes.c.id)
+    statement = sa.select(volumes).where(*_conditions(project_id, query))
+    statement = statement.order_by(*((column.desc() for column in order) if query.descending else order))
     if after is not None:
-        here, there = sa.tuple_(*order), sa.tuple_(sa.literal(after.created_at, UtcTime), sa.literal(after.id))
-        statement = statement.where(here < there if query.newest_first else here > there)
+        last = getattr(after, query.sort_key)
+        here, there = sa.tuple_(*order), sa.tuple_(sa.literal(last, order[0].type), sa.literal(after.id))
+        statement = statement.where(here < there if query.descending else here > there)
     statement = statement.limit(query.limit) if query.limit is not None else statement
     statement = statement.offset(query.offset) if query.offset else statement
     return [_volume(row) for row in await tx.all(statement)]
+
+
+async def count_volumes(tx: Transaction, project_id: str, query: VolumeQuery) -> int:
+    """How many there are on all pages."""
+    statement = sa.select(sa.func.count()).select_from(volumes).where(*_conditions(project_id, query))
+    return int(await tx.scalar(statement))
+
+
+def _conditions(project_id: str, query: VolumeQuery) -> list[sa.ColumnElement[bool]]:
+    equal: dict[str, Any] = {
+        "project_id": None if query.every_project else project_id,
+        "name": query.name,
+        "status": query.status,
+        "availability_zone": query.availability_zone,
+        "volume_type": query.volume_type,
+        "bootable": query.bootable,
+        "server_id": query.server_id,
+        "snapshot_id": query.snapshot_id,
+    }
+    conditions = [volumes.c[name] == wanted for name, wanted in equal.items() if wanted is not None]
+    if query.ids is not None:
+        conditions.append(volumes.c.id.in_(query.ids))
+    conditions += [volumes.c.metadata[key].as_string() == value for key, value in query.metadata]
+    return conditions
 
 
 async def count_and_size_of_project(tx: Transaction, project_id: str) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """What a caller, a server or a capture can do with volumes."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -22,7 +23,7 @@ from stillframe.kit.ids import is_uuid, new_uuid
 from stillframe.kit.units import GIB
 from stillframe.layers import service as layers
 from stillframe.volumes import rows
-from stillframe.volumes.model import Attachment, NewSystemDisk, Volume, VolumeQuery, VolumeStatus
+from stillframe.volumes.model import NewDisk, Volume, VolumeQuery, VolumeStatus, new_attachment
 
 
 class VolumeUsage(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +40,7 @@ async def get_volume(tx: Transaction, caller: Caller, volume_id: str) -> Volume:
     project_id = caller.require_project()
     volume = await rows.get_volume(tx, volume_id) if is_uuid(volume_id) else None
     if volume is None or (volume.project_id != project_id and not caller.is_platform_admin):
-        raise VolumeNotFoundError(f"Volume {volume_id[:255]} could not be found.")
+        raise _not_found(volume_id)
     return volume
 
 
@@ -54,35 +55,35 @@ async def list_volumes(tx: Transaction, caller: Caller, query: VolumeQuery) -> l
     return await rows.list_volumes(tx, caller.require_project(), query, after)
 
 
-async def create_system_disk(tx: Transaction, settings: Settings, new: NewSystemDisk) -> Volume:
+async def count_volumes(tx: Transaction, caller: Caller, query: VolumeQuery) -> int:
+    """On all pages together."""
+    return await rows.count_volumes(tx, caller.require_project(), query)
+
+
+async def create_disk(tx: Transaction, settings: Settings, new: NewDisk) -> Volume:
     """The volume of a server that is being made, `creating` until its layer is there.
 
     Raises: VolumeQuotaExceededError.
     """
-    await require_room_for_volume(tx, settings, new.project_id, new.size_bytes)
+    await require_room_for_volumes(tx, settings, new.project_id, [new.size_bytes])
     now = utcnow()
-    attachment = Attachment(
-        id=new_uuid(),
-        server_id=new.server_id,
-        device_index=0,
-        boot_index=0,
-        delete_on_termination=new.delete_on_termination,
-        attached_at=now,
-    )
     volume = Volume(
         id=new_uuid(),
         project_id=new.project_id,
         user_id=new.user_id,
-        name="",
-        description="",
+        name=new.name,
         size_bytes=new.size_bytes,
         status=VolumeStatus.CREATING,
         volume_type=new.volume_type,
         availability_zone=new.availability_zone,
-        bootable=True,
+        bootable=new.bootable,
         layer_id=new.layer_id,
         image_metadata=new.image_metadata,
-        attachment=attachment,
+        snapshot_id=new.snapshot_id,
+        metadata=new.metadata,
+        attachment=new_attachment(
+            new.server_id, new.device_index, new.boot_index, ends_with_server=new.delete_on_termination
+        ),
         created_at=now,
         updated_at=now,
     )
@@ -90,15 +91,66 @@ async def create_system_disk(tx: Transaction, settings: Settings, new: NewSystem
     return volume
 
 
-async def require_room_for_volume(tx: Transaction, settings: Settings, project_id: str, size_bytes: int) -> None:
+async def insert_volume(tx: Transaction, volume: Volume) -> None:
+    """A volume of its own, whose layer is planned. Room for it has been made sure of."""
+    await rows.insert_volume(tx, volume)
+
+
+async def lock_own_volume(tx: Transaction, caller: Caller, volume_id: str) -> Volume:
+    """The volume, unchanged until the transaction ends, for a caller who may change it.
+
+    Raises: VolumeNotFoundError, ForbiddenError.
+    """
+    caller.require_writer()
+    await get_volume(tx, caller, volume_id)
+    volume = await rows.get_volume(tx, volume_id, lock=True)
+    if volume is None:
+        raise _not_found(volume_id)
+    return volume
+
+
+async def lock_volume(tx: Transaction, volume_id: str) -> Volume | None:
+    """For jobs, which act for nobody."""
+    return await rows.get_volume(tx, volume_id, lock=True)
+
+
+async def change_volume(tx: Transaction, volume: Volume, **changes: Any) -> Volume:
+    """Of a volume that was locked in the same transaction."""
+    changed = replace(volume, **{"updated_at": utcnow(), **changes})
+    await rows.replace_volume(tx, changed)
+    return changed
+
+
+async def update_volume(tx: Transaction, caller: Caller, volume_id: str, **changes: Any) -> Volume:
+    """Of name, description, metadata and tags, what is given. Raises: VolumeNotFoundError, ForbiddenError."""
+    return await change_volume(tx, await lock_own_volume(tx, caller, volume_id), **changes)
+
+
+def require_status(volume: Volume, *allowed: VolumeStatus) -> None:
+    """Raises: VolumeStateError in any other, and while a job works on it."""
+    if volume.status not in allowed or volume.job_id is not None:
+        now = f"{volume.status} and being worked on" if volume.status in allowed else str(volume.status)
+        raise VolumeStateError(
+            f"Invalid volume: Volume {volume.id} status must be {' or '.join(allowed)}, but current status is: {now}."
+        )
+
+
+async def require_room_for_volumes(
+    tx: Transaction, settings: Settings, project_id: str, sizes_bytes: Sequence[int]
+) -> None:
     """Counted exactly: the project's row is locked meanwhile. Raises: VolumeQuotaExceededError."""
     await identity.lock_project(tx, project_id)
     count, total_bytes = await rows.count_and_size_of_project(tx, project_id)
-    if count + 1 > settings.volume_quota:
+    if count + len(sizes_bytes) > settings.volume_quota:
         raise VolumeQuotaExceededError(f"Quota exceeded for volumes: {count} of {settings.volume_quota} are in use.")
-    if total_bytes + size_bytes > settings.volume_quota_gib * GIB:
+    _require_room_for_bytes(settings, total_bytes, sum(sizes_bytes))
+
+
+def _require_room_for_bytes(settings: Settings, used_bytes: int, more_bytes: int) -> None:
+    if used_bytes + more_bytes > settings.volume_quota_gib * GIB:
         raise VolumeQuotaExceededError(
-            f"Quota exceeded for gigabytes: {total_bytes // GIB} of {settings.volume_quota_gib} are in use."
+            f"Quota exceeded for gigabytes: Requested {more_bytes // GIB}, but already used {used_bytes // GIB} "
+            f"of {settings.volume_quota_gib} are in use."
         )
 
 
@@ -130,10 +182,10 @@ async def get_root_volume(tx: Transaction, server_id: str) -> Volume | None:
 
 
 async def set_status(tx: Transaction, volume_id: str, status: VolumeStatus) -> None:
-    """Nothing happens when the volume is gone."""
+    """And whatever job worked on it has done so. Nothing happens when the volume is gone."""
     volume = await rows.get_volume(tx, volume_id, lock=True)
-    if volume is not None and volume.status is not status:
-        await rows.replace_volume(tx, replace(volume, status=status, updated_at=utcnow()))
+    if volume is not None and (volume.status is not status or volume.job_id is not None):
+        await change_volume(tx, volume, status=status, job_id=None)
 
 
 async def retarget_layer(tx: Transaction, volume_id: str, old_layer_id: str, new_layer_id: str) -> None:
@@ -151,32 +203,34 @@ async def retarget_layer(tx: Transaction, volume_id: str, old_layer_id: str, new
 async def detach_from_deleted_server(tx: Transaction, server_id: str) -> None:
     """Volumes that end with their server go, the others stay behind. Safe to repeat."""
     for volume in await rows.list_attached(tx, [server_id]):
-        is_whole = volume.status in {VolumeStatus.AVAILABLE, VolumeStatus.IN_USE}
-        if (volume.attachment and volume.attachment.delete_on_termination) or not is_whole:
-            await _drop(tx, volume)
+        ends_with_server = volume.attachment and volume.attachment.delete_on_termination
+        if ends_with_server or volume.status is VolumeStatus.CREATING:
+            await discard_volume(tx, volume)
         else:
-            freed = replace(volume, attachment=None, status=VolumeStatus.AVAILABLE, updated_at=utcnow())
-            await rows.replace_volume(tx, freed)
+            status = VolumeStatus.ERROR if volume.status is VolumeStatus.ERROR else VolumeStatus.AVAILABLE
+            await change_volume(tx, volume, attachment=None, status=status, job_id=None)
 
 
 async def delete_volume(tx: Transaction, caller: Caller, volume_id: str) -> None:
     """Its bytes go when no image made from it needs them any more.
 
-    Raises: VolumeNotFoundError, ForbiddenError, VolumeStateError while it is attached or being made.
+    Raises: VolumeNotFoundError, ForbiddenError, VolumeStateError while it is attached or being worked on.
     """
-    caller.require_writer()
-    await get_volume(tx, caller, volume_id)
-    volume = await rows.get_volume(tx, volume_id, lock=True)
-    if volume is None:
-        raise VolumeNotFoundError(f"Volume {volume_id} could not be found.")
-    if volume.attachment is not None or volume.status not in {VolumeStatus.AVAILABLE, VolumeStatus.ERROR}:
+    volume = await lock_own_volume(tx, caller, volume_id)
+    is_free = volume.attachment is None and volume.job_id is None
+    if not is_free or volume.status not in {VolumeStatus.AVAILABLE, VolumeStatus.ERROR}:
         raise VolumeStateError(
             "Invalid volume: Volume status must be available or error and must not be attached to a server, "
             f"but is {volume.status}."
         )
-    await _drop(tx, volume)
+    await discard_volume(tx, volume)
 
 
-async def _drop(tx: Transaction, volume: Volume) -> None:
+async def discard_volume(tx: Transaction, volume: Volume) -> None:
+    """Without asking whether it may go: for servers and jobs that have made it."""
     await rows.delete_volume(tx, volume.id)
     await layers.release(tx, volume.layer_id)
+
+
+def _not_found(volume_id: str) -> VolumeNotFoundError:
+    return VolumeNotFoundError(f"Volume {volume_id[:255]} could not be found.")

@@ -10,7 +10,7 @@ from litestar.connection import ASGIConnection
 from litestar.di import Provide
 from litestar.handlers import BaseRouteHandler
 
-from stillframe.api.compute_v2 import discovery, interfaces, others, servers
+from stillframe.api.compute_v2 import attachments, discovery, interfaces, others, servers
 from stillframe.api.compute_v2.actions import run_action
 from stillframe.api.compute_v2.discovery import OPEN_REQUESTS
 from stillframe.api.compute_v2.errors import exception_handlers
@@ -30,7 +30,14 @@ def require_own_project(connection: ASGIConnection[Any, Any, Any, Any], _handler
 def _router(path: str) -> Router:
     return Router(
         path=path,
-        route_handlers=[*servers.handlers, *interfaces.handlers, run_action, *others.handlers, *not_offered],
+        route_handlers=[
+            *servers.handlers,
+            *attachments.handlers,
+            *interfaces.handlers,
+            run_action,
+            *others.handlers,
+            *not_offered,
+        ],
         middleware=[MicroversionMiddleware],
         guards=[require_own_project],
         dependencies={"version": Provide(provide_version, sync_to_thread=False)},

@@ -46,6 +46,7 @@ STATUSES: dict[type[e.StillframeError], int] = {
     e.LimitExceededError: 403,
     e.NotFoundError: 404,
     e.ConflictError: 409,
+    e.VolumeStateError: 400,
     e.NotOfferedError: 501,
     e.UnavailableError: 503,
     e.StillframeError: 500,

@@ -10,8 +10,6 @@ _CLOUDSERVERS = "/v1/{project_id:str}/cloudservers"
 _CLOUDSERVER = f"{_CLOUDSERVERS}/{{server_id:str}}"
 
 not_offered = missing_routes(
-    Missing("POST", f"{_SERVER}/os-volume_attachments", "attach volumes"),
-    Missing("DELETE", f"{_SERVER}/os-volume_attachments/{{volume_id:str}}", "detach volumes"),
     Missing("POST", f"{_SERVER}/remote-consoles", "open remote consoles"),
     Missing("PUT", f"{_SERVER}/tags", "replace the tags of a server"),
     Missing("DELETE", f"{_SERVER}/tags", "remove the tags of a server"),

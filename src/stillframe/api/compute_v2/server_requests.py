@@ -10,11 +10,11 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
+from stillframe.api.compute_v2.block_devices import BlockDevice, wanted_disks
 from stillframe.api.compute_v2.bodies import int_of
 from stillframe.errors import InvalidInputError, NotOfferedError
-from stillframe.kit.ids import is_uuid
 from stillframe.networks.ports import WantedNic
-from stillframe.servers.model import NewServer, RootDisk
+from stillframe.servers.model import NewServer
 
 MAX_USER_DATA_LENGTH = 65535
 MAX_TAGS = 50
@@ -34,25 +34,12 @@ class NameRef(Struct):
     name: Text | None = None
 
 
-class BlockDevice(Struct):
-    boot_index: int | str | None = None
-    uuid: str | None = None
-    source_type: str | None = None
-    destination_type: str | None = None
-    volume_size: int | str | None = None
-    volume_type: Text | None = None
-    delete_on_termination: bool | None = None
-
-    @property
-    def is_boot_disk(self) -> bool:
-        return self.boot_index in {0, "0"}
-
-
 class ServerWanted(Struct):
     name: Key
     flavor_ref: str | int = field(name="flavorRef")
     image_ref: str | None = field(default=None, name="imageRef")
     block_device_mapping_v2: list[BlockDevice] | None = None
+    block_device_mapping: list[object] | None = None
     networks: list[NetworkWanted] | str | None = None
     key_name: Text | None = None
     user_data: Annotated[str, Meta(max_length=MAX_USER_DATA_LENGTH)] | None = None
@@ -78,13 +65,16 @@ def new_server(wanted: ServerWanted) -> NewServer:
     _require_one_server(wanted)
     if wanted.personality:
         raise NotOfferedError("Files cannot be injected (personality); use user_data instead.")
+    if wanted.block_device_mapping:
+        raise NotOfferedError("Disks are named by block_device_mapping_v2 only.")
     if len(wanted.tags or ()) > MAX_TAGS:
         raise InvalidInputError(f"A server has at most {MAX_TAGS} tags.", field="tags")
-    boot_disk = _boot_disk(wanted.block_device_mapping_v2 or [])
+    image_ref = _last_part(wanted.image_ref) if wanted.image_ref else None
+    disks = wanted_disks(wanted.block_device_mapping_v2 or [], image_ref)
     return NewServer(
         name=wanted.name,
         flavor_id=_last_part(str(wanted.flavor_ref)),
-        image_id=_image_id(wanted, boot_disk),
+        image_id=disks.image_id,
         description=wanted.description,
         nics=_nics(wanted.networks),
         security_groups=_group_names(wanted.security_groups),
@@ -93,7 +83,8 @@ def new_server(wanted: ServerWanted) -> NewServer:
         metadata=wanted.metadata or {},
         tags=tuple(dict.fromkeys(wanted.tags or ())),
         availability_zone=wanted.availability_zone or None,
-        root_disk=_root_disk(boot_disk),
+        root_disk=disks.root,
+        data_disks=disks.data,
     )
 
 
@@ -113,45 +104,6 @@ def _require_one_server(wanted: ServerWanted) -> None:
 def _last_part(reference: str) -> str:
     """A reference is an id, or a link that ends with it."""
     return reference.rstrip("/").rsplit("/", 1)[-1]
-
-
-def _boot_disk(devices: list[BlockDevice]) -> BlockDevice | None:
-    boot_disks = [device for device in devices if device.is_boot_disk]
-    if len(boot_disks) > 1:
-        raise InvalidInputError("Block Device Mapping is Invalid: more than one device has boot index 0.")
-    if len(devices) > len(boot_disks):
-        raise NotOfferedError("Servers are made with their system disk only; attach other disks is not offered yet.")
-    if not boot_disks:
-        return None
-    if boot_disks[0].source_type != "image":
-        raise NotOfferedError("The system disk can be made from an image only (source_type image).")
-    return boot_disks[0]
-
-
-def _image_id(wanted: ServerWanted, boot_disk: BlockDevice | None) -> str:
-    named = {_last_part(reference) for reference in (wanted.image_ref, boot_disk and boot_disk.uuid) if reference}
-    if not named:
-        raise InvalidInputError("Invalid imageRef provided: a server is made from an image.", field="imageRef")
-    if len(named) > 1:
-        raise InvalidInputError("imageRef and block_device_mapping_v2 name different images.", field="imageRef")
-    image_id = named.pop()
-    if not is_uuid(image_id.lower()):
-        raise InvalidInputError("Invalid imageRef provided.", field="imageRef")
-    return image_id.lower()
-
-
-def _root_disk(boot_disk: BlockDevice | None) -> RootDisk:
-    if boot_disk is None:
-        return RootDisk()
-    ends_with_server = boot_disk.delete_on_termination
-    if ends_with_server is None:
-        ends_with_server = boot_disk.destination_type != "volume"
-    size_gib = int_of(boot_disk.volume_size, "volume_size")
-    return RootDisk(
-        size_gib=size_gib if boot_disk.destination_type == "volume" or size_gib else None,
-        delete_on_termination=ends_with_server,
-        volume_type=boot_disk.volume_type or None,
-    )
 
 
 def _nics(networks: list[NetworkWanted] | str | None) -> tuple[WantedNic, ...] | None:

@@ -12,6 +12,7 @@ from stillframe.api.compute_v2 import microversions as mv
 from stillframe.api.compute_v2.microversions import Microversion
 from stillframe.kit.clock import iso_micros, iso_seconds_z
 from stillframe.servers.model import Server, ServerStatus, VmState
+from stillframe.volumes.model import Volume
 
 Json = dict[str, Any]
 
@@ -38,7 +39,7 @@ def server_to_wire(server: Server, base: str, version: Microversion) -> Json:
         "metadata": server.metadata,
         "hostId": _host_id(server),
         "flavor": _flavor(server, base, version),
-        "image": {"id": server.image_id, "links": _bookmark(base, server, f"images/{server.image_id}")},
+        "image": _image(server, base),
         "created": iso_seconds_z(server.created_at),
         "updated": iso_seconds_z(server.updated_at),
         "addresses": _addresses(server),
@@ -80,6 +81,12 @@ def _since(server: Server, version: Microversion) -> Json:
         mv.HOST_NAMES: {"OS-EXT-SRV-ATTR:hostname": server.host_name},
     }
     return {name: value for since, more in fields.items() if version >= since for name, value in more.items()}
+
+
+def _image(server: Server, base: str) -> Json | str:
+    if not server.image_id:
+        return ""
+    return {"id": server.image_id, "links": _bookmark(base, server, f"images/{server.image_id}")}
 
 
 def _flavor(server: Server, base: str, version: Microversion) -> Json:
@@ -137,19 +144,22 @@ def _host_id(server: Server) -> str:
 
 
 def attachments_to_wire(server: Server, version: Microversion) -> list[Json]:
-    """One entry for each disk; the id of the attachment is the volume's."""
-    entries = []
-    for volume in server.volumes:
-        if volume.attachment is None:
-            continue
-        entry: Json = {"volumeId": volume.id, "serverId": server.id, "device": volume.attachment.device}
-        if version < mv.ATTACHMENTS_WITHOUT_ID:
-            entry = {"id": volume.id, **entry}
-        else:
-            entry |= {"attachment_id": volume.attachment.id, "bdm_uuid": volume.attachment.id}
-        if version >= mv.ATTACHMENT_TAGS:
-            entry["tag"] = None
-        if version >= mv.ATTACHMENT_TERMINATION:
-            entry["delete_on_termination"] = volume.attachment.delete_on_termination
-        entries.append(entry)
-    return entries
+    """One entry for each disk."""
+    return [attachment_to_wire(volume, version) for volume in server.volumes]
+
+
+def attachment_to_wire(volume: Volume, version: Microversion) -> Json:
+    """Of an attached volume, whose id is the attachment's too."""
+    attachment = volume.attachment
+    if attachment is None:
+        return {}
+    entry: Json = {"volumeId": volume.id, "serverId": attachment.server_id, "device": attachment.device}
+    if version < mv.ATTACHMENTS_WITHOUT_ID:
+        entry = {"id": volume.id, **entry}
+    else:
+        entry |= {"attachment_id": attachment.id, "bdm_uuid": attachment.id}
+    if version >= mv.ATTACHMENT_TAGS:
+        entry["tag"] = None
+    if version >= mv.ATTACHMENT_TERMINATION:
+        entry["delete_on_termination"] = attachment.delete_on_termination
+    return entry

@@ -18,14 +18,13 @@ from stillframe.api.compute_v2.server_requests import (
     new_server,
 )
 from stillframe.api.compute_v2.server_wire import (
-    attachments_to_wire,
     brief_server,
     links,
     server_to_wire,
 )
 from stillframe.config import Settings
 from stillframe.db import Transaction
-from stillframe.errors import InvalidInputError, NotFoundError, VolumeNotFoundError
+from stillframe.errors import InvalidInputError, NotFoundError
 from stillframe.identity.model import Caller
 from stillframe.networks.model import DEFAULT_NAME
 from stillframe.servers import creation
@@ -165,23 +164,6 @@ def _no_metadata_item() -> NotFoundError:
     return NotFoundError("Metadata item was not found")
 
 
-@get("/servers/{server_id:str}/os-volume_attachments")
-async def list_attachments(server_id: str, tx: Transaction, caller: Caller, version: Microversion) -> Json:
-    server = await servers.get_server(tx, caller, server_id)
-    return {"volumeAttachments": attachments_to_wire(server, version)}
-
-
-@get("/servers/{server_id:str}/os-volume_attachments/{volume_id:str}")
-async def show_attachment(
-    server_id: str, volume_id: str, tx: Transaction, caller: Caller, version: Microversion
-) -> Json:
-    server = await servers.get_server(tx, caller, server_id)
-    for entry in attachments_to_wire(server, version):
-        if entry["volumeId"] == volume_id:
-            return {"volumeAttachment": entry}
-    raise VolumeNotFoundError(f"Instance {server.id} is not attached to volume {volume_id[:255]}")
-
-
 @get("/servers/{server_id:str}/os-server-password")
 async def show_password(server_id: str, tx: Transaction, caller: Caller) -> Json:
     """Always empty: no guest has ever told us one."""
@@ -214,8 +196,6 @@ handlers = [
     show_metadata_item,
     set_metadata_item,
     delete_metadata_item,
-    list_attachments,
-    show_attachment,
     show_password,
     list_actions,
     list_tags,

@@ -11,8 +11,6 @@ _CLOUDVOLUME = "/cloudvolumes/{volume_id:str}"
 _VENDOR = "/os-vendor-volumes"
 
 not_offered = missing_routes(
-    Missing("POST", "/volumes", "create volumes"),
-    Missing("PUT", _VOLUME, "rename volumes"),
     Missing("POST", f"{_VOLUME}/action", "extend volumes, or upload them to images"),
     Missing("POST", "/snapshots", "take snapshots of volumes"),
     Missing("POST", "/backups", "back up volumes"),

@@ -2,15 +2,18 @@
 
 from typing import Any
 
-from litestar import Request, delete, get
+from litestar import Request, delete, get, post, put
 
+from stillframe.api.compute_v2.bodies import decode_body
 from stillframe.api.compute_v2.discovery import base_url
 from stillframe.api.compute_v2.queries import is_true, next_page, query_pairs
 from stillframe.api.volume_v3 import wire
+from stillframe.api.volume_v3.requests import CreateVolumeBody, VolumeChangesBody, checked_metadata, new_volume
 from stillframe.config import Settings
 from stillframe.db import Transaction
 from stillframe.errors import NotFoundError
 from stillframe.identity.model import Caller
+from stillframe.volumes import creation
 from stillframe.volumes import service as volumes
 from stillframe.volumes.model import Volume
 
@@ -46,9 +49,28 @@ async def show_volume(request: AnyRequest, volume_id: str, tx: Transaction, call
     return {"volume": wire.volume_to_wire(await volumes.get_volume(tx, caller, volume_id), base_url(request))}
 
 
+@post("/volumes", status_code=202)
+async def create_volume(request: AnyRequest, tx: Transaction, caller: Caller, settings: Settings) -> Json:
+    wanted = decode_body(await request.body(), CreateVolumeBody).volume
+    volume, _job = await creation.create_volume(tx, caller, settings, new_volume(wanted))
+    return {"volume": wire.volume_to_wire(volume, base_url(request))}
+
+
+@put("/volumes/{volume_id:str}", status_code=200)
+async def update_volume(request: AnyRequest, volume_id: str, tx: Transaction, caller: Caller) -> Json:
+    wanted = decode_body(await request.body(), VolumeChangesBody).volume
+    changes: Json = {
+        "name": wanted.name if wanted.name is not None else wanted.display_name,
+        "description": wanted.description if wanted.description is not None else wanted.display_description,
+        "metadata": None if wanted.metadata is None else checked_metadata(wanted.metadata),
+    }
+    given = {name: value for name, value in changes.items() if value is not None}
+    volume = await volumes.update_volume(tx, caller, volume_id, **given)
+    return {"volume": wire.volume_to_wire(volume, base_url(request))}
+
+
 @delete("/volumes/{volume_id:str}", status_code=202)
 async def delete_volume(volume_id: str, tx: Transaction, caller: Caller) -> None:
-    """Of a volume that its server left behind."""
     await volumes.delete_volume(tx, caller, volume_id)
 
 
@@ -115,6 +137,8 @@ handlers = [
     list_volumes,
     list_volumes_detailed,
     show_volume,
+    create_volume,
+    update_volume,
     delete_volume,
     list_types,
     show_type,

@@ -3,16 +3,34 @@
 Source: OpenStack Block Storage API v3 reference; Open Telekom Cloud, EVS API reference.
 """
 
+import re
 from typing import Any
 
+import msgspec
+
+from stillframe.api.compute_v2.bodies import MAX_INT
 from stillframe.api.compute_v2.queries import is_true, parsed_count, parsed_limit
 from stillframe.errors import InvalidInputError
 from stillframe.kit.clock import iso_micros
 from stillframe.kit.ids import derived_uuid
-from stillframe.volumes.model import VOLUME_TYPES, Attachment, Volume, VolumeQuery
+from stillframe.volumes.model import VOLUME_TYPES, Attachment, SortKey, Volume, VolumeQuery
 from stillframe.volumes.service import VolumeUsage
 
 Json = dict[str, Any]
+
+_METADATA_KEY = re.compile(r"[^\x00\"\\]{1,255}")
+_SORT_KEYS = {
+    "created_at": SortKey.CREATED_AT,
+    "updated_at": SortKey.UPDATED_AT,
+    "id": SortKey.ID,
+    "name": SortKey.NAME,
+    "display_name": SortKey.NAME,
+    "size": SortKey.SIZE,
+    "status": SortKey.STATUS,
+    "volume_type": SortKey.VOLUME_TYPE,
+    "bootable": SortKey.BOOTABLE,
+    "availability_zone": SortKey.AVAILABILITY_ZONE,
+}
 
 
 def brief_volume(volume: Volume, base: str) -> Json:
@@ -35,9 +53,9 @@ def volume_to_wire(volume: Volume, base: str) -> Json:
         "bootable": "true" if volume.bootable else "false",
         "encrypted": False,
         "multiattach": False,
-        "snapshot_id": None,
-        "source_volid": None,
-        "metadata": {},
+        "snapshot_id": volume.snapshot_id,
+        "source_volid": volume.source_volume_id,
+        "metadata": volume.metadata,
         "attachments": [_attachment(volume, volume.attachment)] if volume.attachment else [],
         "created_at": iso_micros(volume.created_at),
         "updated_at": iso_micros(volume.updated_at),
@@ -67,26 +85,55 @@ def _attachment(volume: Volume, attachment: Attachment) -> Json:
 def volume_query(pairs: list[tuple[str, str]]) -> VolumeQuery:
     """Raises: InvalidInputError."""
     given = dict(pairs)
+    sort_key, descending = _sort(given)
     return VolumeQuery(
         name=given.get("name"),
         status=given.get("status"),
         availability_zone=given.get("availability_zone"),
+        volume_type=given.get("volume_type"),
+        bootable=is_true(given["bootable"]) if "bootable" in given else None,
+        snapshot_id=given.get("snapshot_id"),
+        ids=(given["id"],) if "id" in given else None,
+        metadata=_metadata_filter(given.get("metadata")),
         every_project=is_true(given.get("all_tenants")),
         marker=given.get("marker") or None,
-        offset=parsed_count("offset", given.get("offset") or "0"),
+        offset=parsed_offset(given.get("offset")),
         limit=parsed_limit(given.get("limit")),
-        newest_first=_is_newest_first(given),
+        sort_key=sort_key,
+        descending=descending,
     )
 
 
-def _is_newest_first(given: dict[str, str]) -> bool:
-    """`sort=created_at:asc`, or the older pair of `sort_key` and `sort_dir`."""
-    key, _, direction = given.get("sort", "").partition(":")
+def parsed_offset(text: str | None) -> int:
+    """Raises: InvalidInputError."""
+    offset = parsed_count("offset", text or "0")
+    if offset > MAX_INT:
+        raise InvalidInputError(f"offset must be at most {MAX_INT}", field="offset")
+    return offset
+
+
+def _sort(given: dict[str, str]) -> tuple[SortKey, bool]:
+    """`sort=size:asc,name`, of which the first counts, or the older pair of `sort_key` and `sort_dir`."""
+    key, _, direction = given.get("sort", "").split(",")[0].partition(":")
     key = key or given.get("sort_key") or "created_at"
     direction = direction or given.get("sort_dir") or "desc"
-    if key != "created_at" or direction not in {"asc", "desc"}:
-        raise InvalidInputError("Volumes can be sorted by created_at, asc or desc", field="sort")
-    return direction == "desc"
+    if key not in _SORT_KEYS or direction not in {"asc", "desc"}:
+        raise InvalidInputError(f"Volumes can be sorted by {', '.join(_SORT_KEYS)}, asc or desc", field="sort")
+    return _SORT_KEYS[key], direction == "desc"
+
+
+def _metadata_filter(text: str | None) -> tuple[tuple[str, str], ...]:
+    """`{"key": "value"}`, or with single quotes, as older clients write it."""
+    if not text:
+        return ()
+    try:
+        plain = msgspec.json.decode(text.replace("'", '"'))
+        wanted = msgspec.convert(plain, dict[str, str])
+    except (msgspec.MsgspecError, RecursionError):
+        raise InvalidInputError("The filter metadata must be an object of texts.", field="metadata") from None
+    if any(not _METADATA_KEY.fullmatch(key) or "\x00" in value for key, value in wanted.items()):
+        raise InvalidInputError("The filter metadata names a key that no volume can have.", field="metadata")
+    return tuple(wanted.items())
 
 
 def volume_types_to_wire() -> list[Json]:
