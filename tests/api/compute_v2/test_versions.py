@@ -110,7 +110,7 @@ async def test_v2_is_an_alias(door: Door) -> None:
         ("POST", f"/v1/{OURS}/cloudservers"),
         ("GET", f"/v1/{OURS}/cloudservers/detail"),
         ("GET", f"/v1/{OURS}/jobs/x"),
-        ("POST", f"{BASE}/servers/x/os-interface"),
+        ("POST", f"{BASE}/servers/x/remote-consoles"),
     ],
 )
 async def test_what_is_not_offered_yet_says_so(door: Door, method: str, path: str) -> None:
