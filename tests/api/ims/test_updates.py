@@ -140,7 +140,7 @@ async def test_no_change_changes_nothing(desk: Desk) -> None:
         ([put("/own", "x" * 65536)], "IMG.0001"),
         ([put("/Own", "x")], "IMG.0001"),
         ([put("/" + "o" * 256, "x")], "IMG.0001"),
-        ([put("/id", str(uuid.uuid4()))], "IMG.0035"),
+        ([put("/id", "6b1f2d0e-6d0f-4b53-9a53-0d9a5be1b0f1")], "IMG.0035"),
         ([put("/owner", THEIRS)], "IMG.0035"),
         ([put("/status", "active")], "IMG.0035"),
         ([put("/size", 1)], "IMG.0035"),
