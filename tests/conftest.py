@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from stillframe.config import PORTS
 from stillframe.db import Database, metadata, open_database
 from tests.postgres import private_postgres
-from tests.system import System
+from tests.system import WEB_PORT, System
 
 BACKENDS = [
     pytest.param("sqlite", marks=pytest.mark.xdist_group("sqlite")),
@@ -65,7 +65,9 @@ def new_database(server_url: str) -> str:
 def running_system(*, environment: dict[str, str] | None = None, **settings: object) -> Iterator[System]:
     """Starts `stillframe up --detach` on a data directory of its own; stops it and its machines afterwards."""
     data_dir = Path(tempfile.mkdtemp(prefix="sf-"))
-    system = System(data_dir=data_dir, port_offset=free_port_offset(), settings=settings)
+    offset = free_port_offset()
+    from_here = {"web_download_hosts": ["127.0.0.1"], "web_download_ports": [80, 443, WEB_PORT + offset]}
+    system = System(data_dir=data_dir, port_offset=offset, settings=from_here | settings)
     system.extra_environment = environment or {}
     try:
         while (refusal := system.try_up()) and "is taken" in refusal:  # another test was quicker
@@ -82,7 +84,7 @@ def free_port_offset() -> int:
     while True:
         # The highest stays below the ports that this machine gives to outgoing connections.
         offset = random.randrange(2000, 22000)
-        if all(_is_free(port + offset) for port in PORTS.values()):
+        if all(_is_free(port + offset) for port in (*PORTS.values(), WEB_PORT)):
             return offset
 
 

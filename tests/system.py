@@ -25,6 +25,8 @@ from stillframe.identity import service as identity
 from stillframe.identity.model import ProjectFilter, Scope
 from stillframe.identity.tokens import TokenKeys
 
+WEB_PORT = 9400
+"""Above the system's own offset: from here imports may download from this machine."""
 MICROVERSION = {"OpenStack-API-Version": "compute 2.60"}
 
 

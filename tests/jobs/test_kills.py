@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 
 from tests.conftest import BACKENDS, database_url_for, running_system
-from tests.system import System
+from tests.system import WEB_PORT, System
+from tests.web_server import WebServer
 
 KILLER = Path(__file__).parent / "killer"
 
 CAPTURE_STEPS = ["image_capture.make_overlay", "image_capture.seal"]
 CONSOLIDATE_STEPS = ["image_consolidate.flatten", "image_consolidate.digest", "image_consolidate.swap"]
+IMPORTED = bytes(range(256)) * 2_000
 EXPORT_STEPS = ["image_export.wait", "image_export.convert", "image_export.upload", "image_export.finish"]
 
 
@@ -163,6 +165,46 @@ def test_a_kill_in_the_middle_of_a_long_step_leaves_no_partial_file(
     killable.wait_until_consolidated(image_id)
     killable.delete_image(image_id)
     killable.check_files()
+
+
+def import_started(killable: Killable, url: str = "") -> str:
+    """An image whose import has been asked for: of staged data, or from a URL."""
+    with killable.system.http("image") as image:
+        image_id = str(image.post("/v2/images", json={"name": "imported", "disk_format": "raw"}).json()["id"])
+        if not url:
+            headers = {"Content-Type": "application/octet-stream"}
+            assert image.put(f"/v2/images/{image_id}/stage", content=IMPORTED, headers=headers).status_code == 204
+        method = {"name": "web-download", "uri": url} if url else {"name": "glance-direct"}
+        assert image.post(f"/v2/images/{image_id}/import", json={"method": method}).status_code == 202
+    return image_id
+
+
+def assert_imported(killable: Killable, image_id: str) -> None:
+    killable.wait_until_consolidated(image_id)
+    with killable.system.http("image") as image:
+        assert image.get(f"/v2/images/{image_id}/file").content == IMPORTED
+        assert [task["status"] for task in image.get(f"/v2/images/{image_id}/tasks").json()["tasks"]] == ["success"]
+    killable.delete_image(image_id)
+    killable.check_files()
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_import_of_staged_data_survives_a_kill(killable: Killable, when: str) -> None:
+    killable.kill_at("api_image_import.activate", when)
+    image_id = import_started(killable)
+    killable.wait_for_kill()
+    assert_imported(killable, image_id)
+
+
+def test_a_download_from_the_web_survives_a_kill_in_its_middle(killable: Killable) -> None:
+    with WebServer(WEB_PORT + killable.system.port_offset).serving() as web:
+        web.files["/stuck"] = IMPORTED
+        killable.kill_at("api_image_import.download", "during", 0.3)
+        image_id = import_started(killable, web.url("/stuck"))
+        killable.wait_for_kill()
+        web.go_on.set()
+        assert_imported(killable, image_id)
+        assert len(web.asked) == 2
 
 
 def test_after_all_of_it_the_server_still_boots_with_its_data(killable: Killable) -> None:

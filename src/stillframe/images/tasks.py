@@ -15,7 +15,7 @@ from stillframe.errors import ForbiddenError, InvalidInputError, NotFoundError
 from stillframe.identity.model import Caller
 from stillframe.images import service
 from stillframe.jobs import service as jobs
-from stillframe.jobs.model import Job, JobQuery, JobState, Service
+from stillframe.jobs.model import Job, JobQuery, JobSort, JobState, Service
 from stillframe.kit.ids import is_uuid
 from stillframe.kit.units import MIB
 
@@ -32,6 +32,14 @@ _STATES: dict[TaskStatus, tuple[JobState, ...]] = {
     TaskStatus.PROCESSING: (JobState.RUNNING, JobState.CANCELLING),
     TaskStatus.SUCCESS: (JobState.SUCCEEDED,),
     TaskStatus.FAILURE: (JobState.FAILED, JobState.CANCELLED),
+}
+SORTS = {
+    "created_at": JobSort.CREATED,
+    "updated_at": JobSort.CHANGED,
+    "expires_at": JobSort.FINISHED,
+    "id": JobSort.ID,
+    "type": JobSort.KIND,
+    "status": JobSort.STATE,
 }
 _STATUSES = {state: status for status, states in _STATES.items() for state in states}
 
@@ -56,7 +64,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 class TaskQuery(msgspec.Struct, frozen=True, kw_only=True):
     limit: int
     marker: str | None = None
-    newest_first: bool = True
+    sort_key: str = "created_at"
+    descending: bool = True
     status: TaskStatus | None = None
     type: str | None = None
 
@@ -87,8 +96,9 @@ async def list_tasks(tx: Transaction, caller: Caller, settings: Settings, query:
         Service.GLANCE,
         JobQuery(
             limit=query.limit,
-            after=await _marked_job(tx, query.marker) if query.marker is not None else None,
-            newest_first=query.newest_first,
+            after_id=(await _marked_job(tx, query.marker)).id if query.marker is not None else None,
+            sort=SORTS[query.sort_key],
+            descending=query.descending,
             states=_STATES[query.status] if query.status else (),
             kinds=(query.type,) if query.type else (),
         ),

@@ -95,12 +95,22 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
     timeout_s: float = 24 * 3600.0
 
 
+class JobSort(enum.StrEnum):
+    CREATED = "created"
+    CHANGED = "changed"
+    FINISHED = "finished"
+    ID = "id"
+    KIND = "kind"
+    STATE = "state"
+
+
 class JobQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """A page of jobs by their time of creation; empty tuples ask for any."""
+    """A page of jobs; empty tuples ask for any."""
 
     limit: int
-    after: Job | None = None
+    after_id: str | None = None
     """The last job of the page before."""
-    newest_first: bool = True
+    sort: JobSort = JobSort.CREATED
+    descending: bool = True
     states: tuple[JobState, ...] = ()
     kinds: tuple[str, ...] = ()

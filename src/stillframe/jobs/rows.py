@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from stillframe.db import Transaction, UtcTime, metadata
-from stillframe.jobs.model import LIVE, Job, JobQuery, JobState, Lane, Service
+from stillframe.jobs.model import LIVE, Job, JobQuery, JobSort, JobState, Lane, Service
 
 jobs = sa.Table(
     "jobs",
@@ -123,17 +123,31 @@ async def live_kinds_of_subject(tx: Transaction, subject_id: str) -> Sequence[st
     return [row.kind for row in await tx.all(query)]
 
 
+_CHANGED_AT = sa.func.coalesce(jobs.c.finished_at, jobs.c.started_at, jobs.c.created_at, type_=UtcTime)
+_SORTS: dict[JobSort, sa.ColumnElement[Any]] = {
+    JobSort.CREATED: jobs.c.created_at,
+    JobSort.CHANGED: _CHANGED_AT,
+    # The databases disagree on where nulls go, and what is not finished has nothing else to be compared.
+    JobSort.FINISHED: sa.func.coalesce(jobs.c.finished_at, jobs.c.deadline_at, type_=UtcTime),
+    JobSort.ID: jobs.c.id,
+    JobSort.KIND: jobs.c.kind,
+    JobSort.STATE: jobs.c.state,
+}
+
+
 async def list_jobs_of_service(tx: Transaction, service: Service, query: JobQuery) -> list[Job]:
-    place = sa.tuple_(jobs.c.created_at, jobs.c.id)
-    order = [column.desc() if query.newest_first else column.asc() for column in (jobs.c.created_at, jobs.c.id)]
+    """By creation along an index; by anything else the service's jobs are sorted, which are as many as are kept."""
+    key = _SORTS[query.sort]
+    order = [column.desc() if query.descending else column.asc() for column in (key, jobs.c.id)]
     statement = sa.select(jobs).where(jobs.c.service == service).order_by(*order).limit(query.limit)
     if query.states:
         statement = statement.where(jobs.c.state.in_(query.states))
     if query.kinds:
         statement = statement.where(jobs.c.kind.in_(query.kinds))
-    if query.after is not None:
-        last = sa.tuple_(sa.literal(query.after.created_at, UtcTime), sa.literal(query.after.id))
-        statement = statement.where(place < last if query.newest_first else place > last)
+    if query.after_id is not None:
+        last_key = await tx.scalar(sa.select(key).where(jobs.c.id == query.after_id))
+        place, last = sa.tuple_(key, jobs.c.id), sa.tuple_(sa.literal(last_key, key.type), sa.literal(query.after_id))
+        statement = statement.where(place < last if query.descending else place > last)
     return [_job(row) for row in await tx.all(statement)]
 
 

@@ -368,6 +368,10 @@ async def test_tasks_are_listed_page_by_page(door: Door, resources: Resources) -
     pending = (await door.get("/v2/tasks?status=pending&type=api_image_import")).json()["tasks"]
     assert [task["status"] for task in pending] == ["pending"]
     assert (await door.get("/v2/tasks?type=import&sort_dir=asc&sort_key=created_at")).json()["tasks"] == []
+    for key in ("created_at", "updated_at", "expires_at", "id", "type", "status"):
+        by_key = [(await door.get(f"/v2/tasks?sort_key={key}&sort_dir=asc&limit=2")).json()]
+        by_key.append((await door.get(by_key[0]["next"])).json())
+        assert len({task["id"] for page in by_key for task in page["tasks"]}) == 4, key
     for bad in ("limit=-1", "limit=x", "marker=nothing", "status=done", "type=x", "sort_dir=up", "sort_key=name"):
         assert (await door.get(f"/v2/tasks?{bad}")).status_code == 400, bad
     assert (await door.get("/v2/tasks/nothing%00")).status_code == 404

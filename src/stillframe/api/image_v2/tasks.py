@@ -71,8 +71,8 @@ def _task_query(given: dict[str, str]) -> TaskQuery:
     """Raises: InvalidInputError."""
     if given.get("sort_dir", "desc") not in {"asc", "desc"}:
         raise InvalidInputError("'sort_dir' must be asc or desc.", field="sort_dir")
-    if given.get("sort_key", "created_at") != "created_at":
-        raise InvalidInputError("Tasks can be sorted by created_at only.", field="sort_key")
+    if given.get("sort_key", "created_at") not in tasks.SORTS:
+        raise InvalidInputError(f"'sort_key' must be one of {', '.join(tasks.SORTS)}.", field="sort_key")
     status, kind, marker = given.get("status"), given.get("type"), given.get("marker")
     if status is not None and status not in set(TaskStatus):
         raise InvalidInputError("'status' must be pending, processing, success or failure.", field="status")
@@ -81,7 +81,8 @@ def _task_query(given: dict[str, str]) -> TaskQuery:
     return TaskQuery(
         limit=page_limit(given.get("limit")),
         marker=None if marker is None else checked_text("marker", marker),
-        newest_first=given.get("sort_dir") != "asc",
+        sort_key=given.get("sort_key", "created_at"),
+        descending=given.get("sort_dir") != "asc",
         status=TaskStatus(status) if status else None,
         type=kind,
     )
