@@ -63,8 +63,9 @@ async def require_queued_image(tx: Transaction, caller: Caller, image_id: str, *
     return image
 
 
-async def set_system(tx: Transaction, image_id: str, system: OsInfo) -> None:
+async def set_system(tx: Transaction, image_id: str, system: OsInfo, *, firmware: str | None = None) -> None:
     """What was found to be on the disk. Raises: ImageVanishedError."""
+    more = {"firmware": firmware} if firmware else {}
     if not await rows.update_image_columns(
         tx,
         image_id,
@@ -73,6 +74,7 @@ async def set_system(tx: Transaction, image_id: str, system: OsInfo) -> None:
         os_version=system.version,
         os_platform=system.platform,
         os_bits=system.bits,
+        **more,
     ):
         raise ImageVanishedError
 

@@ -38,10 +38,11 @@ async def require_guest_tools() -> None:
 async def detect_operating_system(disk: ChainLink, *, os_type: str = "", extra: Sequence[str] = ()) -> GuestReport:
     """Never fails for what is on the disk, or for tools that are not there: the report has a note then.
 
-    `os_type` is what the caller has said, `extra` are the operator's names of systems.
+    A disk that no machine starts from is not looked into. `os_type` is what the caller has said, `extra` are the
+    operator's names of systems.
     """
     if not await img.has_boot_sector((disk,)):
-        return GuestReport(notes=("No machine starts from the disk: no operating system was looked for.",))
+        return GuestReport()
     try:
         found = await inspect_guest((disk,))
     except (GuestToolsMissingError, GuestDiskUnreadableError, UnavailableError) as error:

@@ -1,6 +1,6 @@
 """The import jobs: objects become disks of ours, and those become images.
 
-    receive ──► examine ──► convert ──► configure ──► digest ──► finish
+    receive ──► examine ──► convert ──► configure ──► keep_changes ──► digest ──► finish
 
 An object is written to the disk once; converting reads it from there, and what is a disk of ours already is only given
 its place. What a step has found out is in the job's row and every file has a name that follows from it, so a step that
@@ -28,7 +28,6 @@ from stillframe.jobs.recipes import Recipe, Step
 from stillframe.jobs.resources import Resources
 from stillframe.layers import files
 from stillframe.layers import service as layers
-from stillframe.layers.model import LayerState
 from stillframe.qemu import img
 from stillframe.qemu.inspection import ForeignFormat
 from stillframe.qemu.model import ChainLink
@@ -118,31 +117,6 @@ def _found(disk: Disk) -> FoundDisk:
     return disk.found
 
 
-# --- configure -------------------------------------------------------------------------------------------------------
-
-
-async def _configure(resources: Resources, job: Job) -> None:
-    """The system disk alone is looked into: the others hold no system, and an ISO is nobody's to change."""
-    disks = disks_of(job)
-    if disks[0].kind not in {ImageKind.SYSTEM, ImageKind.BARE_METAL}:
-        return
-    async with resources.database.writing() as tx:
-        await jobs.report_progress(tx, job.id, "configuring", *_all_read(disks))
-        layer = await layers.get_layer(tx, disks[0].layer_id)
-    if layer.state is LayerState.SEALED:
-        return
-    path = files.layer_path(resources.layout, layer)
-    if job.args.get("detects_system"):
-        system = await guests.detect_system(resources, job, path, layer.disk_format)
-        if system is not None:
-            async with resources.database.writing() as tx:
-                await incoming.set_system(tx, disks[0].image_id, system)
-    if job.args.get("configures_guest"):
-        async with resources.database.writing() as tx:
-            await note_disks(tx, job, [replace(disks[0], md5=None, sha512=None), *disks[1:]])
-        await guests.configure_guest(resources, job, path, layer.disk_format)
-
-
 def _all_read(disks: Sequence[Disk]) -> tuple[int, int]:
     total = 2 * sum(disk.content_bytes for disk in disks)
     return total, total
@@ -186,10 +160,11 @@ async def _result(tx: Transaction, job: Job, disks: Sequence[Disk]) -> dict[str,
     made = [{"image_id": disk.image_id, "image_name": disk.image_name} for disk in disks]
     if job.kind == REGISTER_KIND:
         return {"image_id": disks[0].image_id}
+    system = {**made[0], **guests.told(disks[0])}
     if job.kind == SYSTEM_KIND and len(disks) == 1:
-        return made[0]
+        return system
     kinds = [DATA_KIND if disk.kind is ImageKind.DATA else SYSTEM_KIND for disk in disks]
-    return {**made[0], **await jobs.record_sub_jobs(tx, job, list(zip(kinds, made, strict=True)))}
+    return {**system, **await jobs.record_sub_jobs(tx, job, list(zip(kinds, made, strict=True)))}
 
 
 async def _undo(resources: Resources, job: Job) -> None:
@@ -222,7 +197,13 @@ def _registering(run: StepFunction) -> StepFunction:
 
 
 def _recipe(kind: str) -> Recipe:
-    steps = (("examine", examine), ("convert", _convert), ("configure", _configure), ("digest", _digest))
+    steps = (
+        ("examine", examine),
+        ("convert", _convert),
+        ("configure", guests.configure),
+        ("keep_changes", guests.keep_changes),
+        ("digest", _digest),
+    )
     wrap = _registering if kind == REGISTER_KIND else _unchanged
     return Recipe(
         kind=kind,

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from stillframe.blobs.object_store import ObjectStore
 from stillframe.config import Settings
 from stillframe.db import Transaction
-from stillframe.errors import NotOfferedError, ObjectNotFoundError, RequestFormatError
+from stillframe.errors import ObjectNotFoundError, RequestFormatError
 from stillframe.identity.model import Caller
 from stillframe.images import incoming
 from stillframe.images.capture import require_room_for_job
@@ -15,9 +15,9 @@ from stillframe.images.model import Image, ImageKind
 from stillframe.jobs import service as jobs
 from stillframe.jobs.model import Job, Lane, NewJob, Service
 from stillframe.kit.ids import derived_uuid, new_hex_id
-from stillframe.transfers import guests, ova
+from stillframe.transfers import ova
 from stillframe.transfers.errors import ImageFileInvalidError, ImageFileTooLargeError
-from stillframe.transfers.model import Disk, FileToImport, ImportRequest
+from stillframe.transfers.model import Disk, FileToImport, GuestWishes, ImportRequest
 
 SYSTEM_KIND = "obs_import"
 DATA_KIND = "obs_import_data"
@@ -71,13 +71,10 @@ def require_size(settings: Settings, size_bytes: int, *, is_quick: bool) -> None
 async def submit_import(tx: Transaction, caller: Caller, settings: Settings, request: ImportRequest) -> Job:
     """Notes the images (`queued`, without bytes) and submits the job that brings their data.
 
-    Raises: ImageQuotaExceededError, ImageNameTakenError, ImageJobLimitError; NotOfferedError where guests cannot be
-    configured.
+    Raises: ImageQuotaExceededError, ImageNameTakenError, ImageJobLimitError.
     Source: Open Telekom Cloud, IMS API reference, "Creating an Image", "Importing an Image File Quickly", "Creating a
     Data Disk Image from an External Image File".
     """
-    if request.configures_guest and not guests.can_configure():
-        raise NotOfferedError("Automatic configuration (is_config) is not available in this deployment.")
     project_id = caller.require_project()
     images = [incoming.imported(replace(file.image, origin=f"file,{file.url}")) for file in request.files]
     await incoming.note_images(tx, settings, project_id, images)
@@ -87,8 +84,7 @@ async def submit_import(tx: Transaction, caller: Caller, settings: Settings, req
         _disk(job_id, number, image, file)
         for number, (image, file) in enumerate(zip(images, request.files, strict=True))
     ]
-    guest = {"configures_guest": request.configures_guest, "detects_system": request.detects_system}
-    return await _submit(tx, caller, settings, request.kind, job_id, disks, guest)
+    return await _submit(tx, caller, settings, request.kind, job_id, disks, request.guest)
 
 
 async def submit_registration(tx: Transaction, caller: Caller, settings: Settings, file: FileToImport) -> Job:
@@ -102,7 +98,8 @@ async def submit_registration(tx: Transaction, caller: Caller, settings: Setting
     job_id = new_hex_id()
     disk = _disk(job_id, 0, image, file)
     # What its owner said about its size was said before there was a disk.
-    return await _submit(tx, caller, settings, REGISTER_KIND, job_id, [replace(disk, min_disk_gib=0)], {})
+    as_it_comes = GuestWishes()
+    return await _submit(tx, caller, settings, REGISTER_KIND, job_id, [replace(disk, min_disk_gib=0)], as_it_comes)
 
 
 def _disk(job_id: str, number: int, image: Image, file: FileToImport) -> Disk:
@@ -131,7 +128,7 @@ async def _submit(
     kind: str,
     job_id: str,
     disks: Iterable[Disk],
-    guest: dict[str, bool],
+    guest: GuestWishes,
 ) -> Job:
     encoded = [disk.encode() for disk in disks]
     return await jobs.submit_job(
@@ -144,7 +141,7 @@ async def _submit(
             subject_id=encoded[0]["image_id"],
             project_id=caller.require_project(),
             user_id=caller.user_id,
-            args={"disks": encoded, **guest},
+            args={"disks": encoded, "guest": guest.encode()},
             timeout_s=settings.job_timeout_s,
         ),
     )

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from stillframe.images.model import Image, ImageKind
+from stillframe.images.preparation import GuestReport
 from stillframe.kit.units import GIB
 from stillframe.qemu.inspection import ForeignFormat, Window
 
@@ -66,14 +67,31 @@ class FileToImport(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.bucket}:{self.key}"
 
 
+class GuestWishes(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be done with the guest on the system disk. Nothing that the caller has said is overruled."""
+
+    configures: bool = False
+    detects: bool = False
+    """The caller has not said which operating system it is."""
+    detects_firmware: bool = False
+    os_type: str = ""
+    """Linux, Windows or Other; empty if the caller has not said."""
+
+    @classmethod
+    def of(cls, encoded: dict[str, Any]) -> "GuestWishes":
+        return msgspec.convert(encoded, cls)
+
+    def encode(self) -> dict[str, Any]:
+        encoded: dict[str, Any] = msgspec.to_builtins(self)
+        return encoded
+
+
 class ImportRequest(msgspec.Struct, frozen=True, kw_only=True):
     """`files` has the system disk first, where there is one."""
 
     kind: str
     files: tuple[FileToImport, ...]
-    configures_guest: bool = False
-    detects_system: bool = False
-    """The caller has not said which operating system it is."""
+    guest: GuestWishes = GuestWishes()
 
 
 class FoundDisk(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,6 +130,7 @@ class Disk(msgspec.Struct, frozen=True, kw_only=True):
     sha512: str | None = None
     found: FoundDisk | None = None
     is_converted: bool = False
+    guest: GuestReport | None = None
 
     @property
     def url(self) -> str:

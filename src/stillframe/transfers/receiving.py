@@ -13,6 +13,7 @@ from stillframe.jobs.model import Job
 from stillframe.jobs.progress import ProgressReporter
 from stillframe.jobs.resources import Resources
 from stillframe.kit.units import GIB, MIB
+from stillframe.transfers import guests
 from stillframe.transfers.errors import ImageFileChecksumError, ImageFileInvalidError, ImageFileTooLargeError
 from stillframe.transfers.imports import OVA_KIND, require_size
 from stillframe.transfers.job_disks import clear_staging, disks_of, note_disks, staged_file, staging_dir
@@ -28,6 +29,7 @@ async def receive(resources: Resources, job: Job) -> None:
     """One object after the other, since one alone is fetched in several ranges at a time."""
     if "disks" in job.result:
         return
+    await guests.require_tools(job)
     disks = disks_of(job)
     async with resources.database.writing() as tx:
         for disk in disks:

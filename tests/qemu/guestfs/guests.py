@@ -78,6 +78,16 @@ def debian_disk(path: Path, changes: Mapping[str, str | None] | None = None) -> 
     return disk_of_tree(tree, path)
 
 
+def open_euler_disk(path: Path) -> ChainLink:
+    """A system that Debian 12's libguestfs has not heard of, and that only UEFI starts."""
+    tree = path.with_suffix(".tree")
+    for name in ("etc", "bin", "boot", "dev", "root", "usr", "var"):
+        (tree / name).mkdir(parents=True)
+    (tree / "etc/os-release").write_text('ID="openEuler"\nVERSION_ID="24.03"\nPRETTY_NAME="openEuler 24.03 (LTS)"\n')
+    (tree / "etc/fstab").write_text("")
+    return disk_of_tree(tree, path, "label: gpt\nstart=2048, size=49152, type=L\nstart=51200, size=1024, type=U\n")
+
+
 def disk_of_tree(tree: Path, path: Path, table: str = "label: dos\nstart=2048, type=83, bootable\n") -> ChainLink:
     """The tree as an ext4 file system in the first partition."""
     root, raw = path.with_suffix(".ext4"), path.with_suffix(".raw")

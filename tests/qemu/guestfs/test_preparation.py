@@ -10,8 +10,8 @@ import pytest
 from stillframe.guest import appliance
 from stillframe.qemu import img
 from stillframe.qemu.guestfs.model import Preparation
-from stillframe.qemu.guestfs.runner import inspect_guest, prepare_guest
-from tests.qemu.guestfs.guests import ROOT_UUID, debian_disk, disk_of_tree, file_in
+from stillframe.qemu.guestfs.runner import prepare_guest
+from tests.qemu.guestfs.guests import ROOT_UUID, debian_disk, file_in
 
 pytestmark = [
     pytest.mark.boot,
@@ -109,18 +109,3 @@ async def test_all_that_was_changed_is_told_and_left_in_the_guest(prepared: Prep
         assert name in told, name
     record = prepared.file("var/log/rainbow_modification_record.log") or ""
     assert all(change in record for change in prepared.told.changes)
-
-
-async def test_a_system_younger_than_libguestfs_is_known_by_its_own_word(tmp_path: Path) -> None:
-    tree = tmp_path / "tree"
-    (tree / "etc").mkdir(parents=True)
-    (tree / "etc/os-release").write_text('ID="openEuler"\nVERSION_ID="24.03"\nPRETTY_NAME="openEuler 24.03 (LTS)"\n')
-    for name in ("bin", "boot", "dev", "root", "usr", "var"):
-        (tree / name).mkdir()
-    (tree / "etc/fstab").write_text("")
-    esp_alone = "label: gpt\nstart=2048, size=49152, type=L\nstart=51200, size=1024, type=U\n"
-    disk = disk_of_tree(tree, tmp_path / "disk.qcow2", esp_alone)
-    found = await inspect_guest((disk,))
-    assert found.firmware == "uefi"
-    assert found.system is not None
-    assert (found.system.distro.lower(), found.system.major, found.system.minor) == ("openeuler", 24, 3)

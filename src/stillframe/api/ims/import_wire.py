@@ -41,6 +41,7 @@ from stillframe.transfers.model import (
     Checksum,
     ChecksumAlgorithm,
     FileToImport,
+    GuestWishes,
     ImportRequest,
 )
 
@@ -143,12 +144,18 @@ def import_request(blank: Image, body: ImportBody, settings: Settings) -> Import
         replace(one, image=replace(one.image, enterprise_project_id=enterprise_project_id))
         for one in (replace(file, image=described), *further)
     )
-    is_iso = described.kind is ImageKind.ISO
-    return ImportRequest(
-        kind=SYSTEM_KIND,
-        files=files,
-        configures_guest=bool(body.is_config) and not is_iso,
-        detects_system=not body.os_version and not is_iso,
+    return ImportRequest(kind=SYSTEM_KIND, files=files, guest=_guest_wishes(body, described.kind))
+
+
+def _guest_wishes(body: ImportBody, kind: ImageKind) -> GuestWishes:
+    """Quick imports keep the disk as it is, and nobody changes an ISO."""
+    if kind is ImageKind.ISO or body.is_quick_import:
+        return GuestWishes()
+    return GuestWishes(
+        configures=bool(body.is_config),
+        detects=not body.os_version,
+        detects_firmware=not body.hw_firmware_type and not body.architecture,
+        os_type=body.os_type or "",
     )
 
 
