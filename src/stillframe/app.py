@@ -89,6 +89,11 @@ def _service(name: str, packages: tuple[Any, ...], resources: Resources) -> ASGI
 
 
 def _open_paths(packages: tuple[Any, ...]) -> Callable[[str, str], bool]:
-    """Each door names the requests that need no token: a set of (method, path)."""
+    """Each door names the requests that need no token: a set of (method, path), some also patterns of paths."""
     open_requests = {pair for package in packages for pair in package.OPEN_REQUESTS}
-    return lambda method, path: (method, path) in open_requests
+    patterns = [pair for package in packages for pair in getattr(package, "OPEN_PATTERNS", ())]
+    if not patterns:
+        return lambda method, path: (method, path) in open_requests
+    return lambda method, path: (
+        (method, path) in open_requests or any(method == verb and form.fullmatch(path) for verb, form in patterns)
+    )

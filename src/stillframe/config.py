@@ -85,6 +85,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     consolidate: bool = True
     """Flatten and compress captured images in the background."""
 
+    login_failures_limit: int = 5
+    """Wrong passwords in a row after which a user is locked out; 0 never locks."""
+    login_lock_s: float = 900.0
+    """How long; also how long a failure counts."""
+    password_pattern: str = ""
+    """A regular expression that new passwords must match."""
+    password_pattern_hint: str = ""
+    """The rule in words, for whoever breaks it."""
+    password_lifetime_days: int = 0
+    """0: passwords do not expire."""
+
     obs_endpoint: str = ""
     """URL of an S3 service to use instead of the built-in one."""
     obs_access_key: str = ""

@@ -21,10 +21,12 @@ from stillframe.errors import (
     NotFoundError,
     UnauthenticatedError,
 )
-from stillframe.identity import rows
 from stillframe.identity.directory import show_user
 from stillframe.identity.model import PLATFORM_ADMIN, AccessKey, AccessKeyKind, Caller
-from stillframe.identity.rows import KeyRow
+from stillframe.identity.rows import accounts as account_rows
+from stillframe.identity.rows import grants as grant_rows
+from stillframe.identity.rows import keys as key_rows
+from stillframe.identity.rows.keys import KeyRow
 from stillframe.identity.tokens import TokenKeys
 from stillframe.kit.clock import utcnow
 from stillframe.kit.ids import new_secret
@@ -78,8 +80,8 @@ def reveal_secret(keys: TokenKeys, row: KeyRow) -> str:
 
 async def create_access_key(tx: Transaction, keys: TokenKeys, user_id: str, description: str = "") -> NewKey:
     """Raises: LimitExceededError when the user has two already."""
-    await rows.lock_user(tx, user_id)
-    if len(await rows.list_access_keys(tx, user_id, AccessKeyKind.PERMANENT)) >= MAX_KEYS_PER_USER:
+    await account_rows.lock_user(tx, user_id)
+    if len(await key_rows.list_access_keys(tx, user_id, AccessKeyKind.PERMANENT)) >= MAX_KEYS_PER_USER:
         raise LimitExceededError("akSkNumExceed")
     pair = _new_pair()
     key = await _store(tx, keys, pair, AccessKeyKind.PERMANENT, user_id=user_id, description=description)
@@ -87,9 +89,10 @@ async def create_access_key(tx: Transaction, keys: TokenKeys, user_id: str, desc
 
 
 async def create_temporary_key(tx: Transaction, keys: TokenKeys, caller: Caller, lifetime: timedelta) -> TemporaryKey:
-    """For the caller's project; never outlives the token it was asked with."""
+    """For the caller's project; never outlives the token it was asked with. Raises: ForbiddenError."""
+    require_whole_user(caller)
     now = utcnow()
-    await rows.delete_temporary_keys(tx, before=now)
+    await key_rows.delete_temporary_keys(tx, before=now)
     pair, security_token = _new_pair(), new_secret(96)
     expires_at = min(now + lifetime, caller.expires_at)
     await _store(
@@ -110,8 +113,8 @@ async def service_access_key(tx: Transaction, keys: TokenKeys, project_id: str) 
 
     Raises: NotFoundError when there is no such project.
     """
-    await rows.lock_project(tx, project_id)
-    found = await rows.find_service_key(tx, project_id)
+    await account_rows.lock_project(tx, project_id)
+    found = await key_rows.find_service_key(tx, project_id)
     if found is not None:
         return BucketAccount(found.key.access, reveal_secret(keys, found), project_id)
     pair = _new_pair()
@@ -121,7 +124,7 @@ async def service_access_key(tx: Transaction, keys: TokenKeys, project_id: str) 
 
 async def lookup_access_key(tx: Transaction, keys: TokenKeys, access: str) -> BucketAccount | None:
     """None for a key that opens nothing (any more): unknown, disabled, over, or its user or project disabled."""
-    found = await rows.find_key_and_project(tx, access)
+    found = await key_rows.find_key_and_project(tx, access)
     if found is None:
         return None
     row, project_id, enabled = found
@@ -162,8 +165,14 @@ async def _store(
     )
     encrypted = keys.access_keys.encrypt(pair.secret.encode())
     token_hash = hash_security_token(security_token) if security_token else None
-    await rows.insert_access_key(tx, KeyRow(key, encrypted, token_hash))
+    await key_rows.insert_access_key(tx, KeyRow(key, encrypted, token_hash))
     return key
+
+
+def require_whole_user(caller: Caller) -> None:
+    """A key carries all of a user's roles, so who acts with some of them cannot get one. Raises: ForbiddenError."""
+    if caller.application_credential_id is not None:
+        raise ForbiddenError("An application credential cannot be turned into an access key.")
 
 
 async def create_key_of_user(
@@ -172,7 +181,9 @@ async def create_key_of_user(
     """Raises: ForbiddenError; NotFoundError; LimitExceededError; InvalidInputError for an unusable description."""
     _check_description(description)
     user = await show_user(tx, caller, user_id)
-    if user.id != caller.user_id and not caller.is_platform_admin and await rows.has_role(tx, user.id, PLATFORM_ADMIN):
+    require_whole_user(caller)
+    is_own = user.id == caller.user_id or caller.is_platform_admin
+    if not is_own and await grant_rows.has_role(tx, user.id, PLATFORM_ADMIN):
         # Whoever gets a user's key can do what the user can: no domain administrator becomes a platform's that way.
         raise ForbiddenError
     return await create_access_key(tx, keys, user.id, description)
@@ -180,12 +191,12 @@ async def create_key_of_user(
 
 async def list_keys_of_user(tx: Transaction, caller: Caller, user_id: str) -> list[AccessKey]:
     user = await show_user(tx, caller, user_id)
-    return [row.key for row in await rows.list_access_keys(tx, user.id, AccessKeyKind.PERMANENT)]
+    return [row.key for row in await key_rows.list_access_keys(tx, user.id, AccessKeyKind.PERMANENT)]
 
 
 async def show_key(tx: Transaction, caller: Caller, access: str) -> AccessKey:
     """Raises: NotFoundError also for the keys of users the caller may not see."""
-    key = await rows.get_access_key(tx, access)
+    key = await key_rows.get_access_key(tx, access)
     if key is not None and key.kind is AccessKeyKind.PERMANENT and key.user_id is not None:
         with contextlib.suppress(ForbiddenError):
             await show_user(tx, caller, key.user_id)
@@ -204,14 +215,14 @@ async def change_key(
         description=key.description if description is None else description,
     )
     _check_description(changed.description)
-    await rows.update_access_key(tx, access, enabled=changed.enabled, description=changed.description)
+    await key_rows.update_access_key(tx, access, enabled=changed.enabled, description=changed.description)
     return changed
 
 
 async def delete_key(tx: Transaction, caller: Caller, access: str) -> None:
     """Requests signed with it are refused from the commit on. Raises: NotFoundError."""
     key = await show_key(tx, caller, access)
-    await rows.delete_access_key(tx, key.access)
+    await key_rows.delete_access_key(tx, key.access)
 
 
 def _check_description(description: str) -> None:

@@ -2,7 +2,9 @@
 
     domain ──< project            a project is where images, servers and disks live
        │          ▲
-       └──< user ─┴─ role         a role is held on a project or on a domain
+       ├──< user ─┼─ role         a role is held on a project, on a domain or on the whole system,
+       │      │   │               by a user or by every member of a group
+       ├──< group ┘
               └──< access key     signs requests in place of a token
 
 A token names a user and one scope (a project, a domain or nothing); what the user may do there is read anew on every
@@ -11,25 +13,47 @@ request, so nothing has to be remembered about tokens but those that were revoke
 
 import enum
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
+from msgspec import structs
 
 from stillframe.errors import ForbiddenError
+from stillframe.kit.ids import derived_uuid
 
 TOKEN_LIFETIME = timedelta(hours=24)
 
 ROLES: dict[str, str] = {
     "admin": "everything on this platform, in every domain",
-    "te_admin": "everything within the own domain",
+    "te_admin": "everything within the domain it is held in",
     "member": "everything within the project, and nothing outside",
+    "reader": "looks at the project and changes nothing",
     "readonly": "looks at the project and changes nothing",
 }
-"""Every role there is, and what it allows."""
+"""The roles that are there from the start, and what each allows. They cannot be deleted or renamed."""
+
+ROLE_IMPLICATIONS = (("admin", "member"), ("te_admin", "member"), ("member", "reader"))
+"""Whoever holds the first of a pair holds the second too."""
+
+FIRST_DOMAIN = "Default"
+DEFAULT_DOMAIN_ID = "default"
+"""Understood as the id of the first domain: most configurations of OpenStack clients say it."""
 
 PLATFORM_ADMIN = "admin"
-ADMIN_ROLES = frozenset({PLATFORM_ADMIN, "te_admin"})
-READER_ROLES = frozenset({"readonly"})
+DOMAIN_ADMIN = "te_admin"
+ADMIN_ROLES = frozenset({PLATFORM_ADMIN, DOMAIN_ADMIN})
+WRITER_ROLES = frozenset({*ADMIN_ROLES, "member"})
+SYSTEM = "system"
+"""Stands in `effective_roles` for the whole system, where else the id of a project or domain is."""
+
+
+class AccessRule(msgspec.Struct, frozen=True, kw_only=True):
+    """One request that an application credential may send: `path` may hold `*`, `**` and `{names}`."""
+
+    id: str
+    service: str
+    method: str
+    path: str
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +71,15 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """The audit id of the token, never its text; None for a signed request."""
     scope_domain_id: str | None = None
     """Set when the request is for a whole domain and not for a project."""
+    project_domain_id: str | None = None
+    """The domain of the project."""
+    is_system: bool = False
+    """The request is for the whole system."""
+    application_credential_id: str | None = None
+    is_restricted: bool = False
+    """Got with an application credential that may not make or delete others."""
+    access_rules: tuple[AccessRule, ...] | None = None
+    """When there are any, nothing else may be asked for."""
 
     @property
     def is_admin(self) -> bool:
@@ -57,8 +90,19 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
         return PLATFORM_ADMIN in self.roles
 
     @property
+    def at_domain_id(self) -> str | None:
+        """The domain the request is for: itself the scope, or the one of the project."""
+        return self.scope_domain_id or self.project_domain_id
+
+    @property
     def is_reader_only(self) -> bool:
-        return READER_ROLES.issuperset(self.roles)
+        return WRITER_ROLES.isdisjoint(self.roles)
+
+    def administers(self, domain_id: str | None) -> bool:
+        """Whether the caller manages what is in the domain (None: what is in no domain)."""
+        if self.is_platform_admin:
+            return True
+        return domain_id is not None and DOMAIN_ADMIN in self.roles and domain_id == self.at_domain_id
 
     def require_project(self) -> str:
         """Raises: ForbiddenError when the request is for no project."""
@@ -72,11 +116,18 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
             raise ForbiddenError
 
 
+Json = dict[str, Any]
+"""What a caller keeps with a thing without our knowing what it means."""
+
+
 class Domain(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     name: str
     enabled: bool = True
     description: str = ""
+    tags: list[str] = []
+    options: Json = {}
+    extra: Json = {}
 
 
 class Project(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,8 +136,13 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     name: str
     domain_id: str
+    parent_id: str | None = None
+    """Another project; None when it lies directly in its domain."""
     enabled: bool = True
     description: str = ""
+    tags: list[str] = []
+    options: Json = {}
+    extra: Json = {}
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,14 +152,54 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     domain_id: str
     enabled: bool = True
-    email: str = ""
     default_project_id: str | None = None
     epoch: int = 0
+    password_expires_at: datetime | None = None
+    options: Json = {}
+    extra: Json = {}
+
+
+class Group(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    name: str
+    domain_id: str
+    description: str = ""
+    extra: Json = {}
 
 
 class Role(msgspec.Struct, frozen=True, kw_only=True):
+    """A role of a domain is never held itself: it only stands for the roles that it implies."""
+
     id: str
     name: str
+    domain_id: str | None = None
+    description: str | None = None
+    options: Json = {}
+    extra: Json = {}
+
+
+class Grant(msgspec.Struct, frozen=True, kw_only=True):
+    """A role that a user or a group holds on a project, on a domain, or (neither given) on the whole system.
+
+    An inherited one does not hold there, but on every project below.
+    """
+
+    role_id: str
+    user_id: str | None = None
+    group_id: str | None = None
+    project_id: str | None = None
+    domain_id: str | None = None
+    inherited: bool = False
+
+    @property
+    def target_id(self) -> str:
+        return self.project_id or self.domain_id or SYSTEM
+
+    @property
+    def id(self) -> str:
+        """The same for the same grant, so that it cannot be there twice."""
+        parts = (self.role_id, self.user_id or "", self.group_id or "", self.target_id, str(self.inherited))
+        return derived_uuid("grant", *parts).replace("-", "")
 
 
 class AccessKeyKind(enum.StrEnum):
@@ -128,17 +224,24 @@ class AccessKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
-    """What a token is for: a project, a domain, or neither (unscoped); never both."""
+    """What a token is for: a project, a domain, the system, or nothing (unscoped); never two of them."""
 
     project_id: str | None = None
     domain_id: str | None = None
+    system: bool = False
+
+    @property
+    def target_id(self) -> str | None:
+        """As in `effective_roles`; None when unscoped."""
+        return self.project_id or self.domain_id or (SYSTEM if self.system else None)
 
     @property
     def is_unscoped(self) -> bool:
-        return self.project_id is None and self.domain_id is None
+        return self.target_id is None
 
 
 UNSCOPED = Scope()
+SYSTEM_SCOPE = Scope(system=True)
 
 
 class TokenClaims(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,6 +254,29 @@ class TokenClaims(msgspec.Struct, frozen=True, kw_only=True):
     methods: tuple[str, ...]
     issued_at: datetime
     expires_at: datetime
+    parent_id: str | None = None
+    """The first token of the chain, when this one was got with another."""
+    application_credential_id: str | None = None
+
+
+class AppCredential(msgspec.Struct, frozen=True, kw_only=True):
+    """Logs a program in as its user, on one project and with some of the user's roles."""
+
+    id: str
+    name: str
+    user_id: str
+    project_id: str
+    description: str | None
+    expires_at: datetime | None
+    unrestricted: bool
+
+
+class AppCredentialView(msgspec.Struct, frozen=True, kw_only=True):
+    """An application credential with what hangs on it."""
+
+    credential: AppCredential
+    roles: tuple[Role, ...]
+    access_rules: tuple[AccessRule, ...]
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,8 +286,9 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     user_domain: Domain
     project: Project | None
     domain: Domain | None
-    """The domain of the project, or the domain that is the scope; None when unscoped."""
+    """The domain of the project, or the domain that is the scope; None when unscoped or for the system."""
     roles: tuple[Role, ...]
+    catalog_revision: int = 0
 
     def holds(self, scope: Scope) -> bool:
         """Whether the user may act at the scope at all: everything enabled, and a role there unless unscoped."""
@@ -169,11 +296,13 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
             return False
         if scope.is_unscoped:
             return True
+        if scope.system:
+            return bool(self.roles)
         if scope.project_id and not (self.project and self.project.enabled):
             return False
         return bool(self.roles) and self.domain is not None and self.domain.enabled
 
-    def caller(self, *, expires_at: datetime, token_id: str | None) -> Caller:
+    def caller(self, *, expires_at: datetime, token_id: str | None, is_system: bool = False) -> Caller:
         return Caller(
             user_id=self.user.id,
             user_name=self.user.name,
@@ -184,6 +313,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
             expires_at=expires_at,
             token_id=token_id,
             scope_domain_id=self.domain.id if self.domain and not self.project else None,
+            project_domain_id=self.domain.id if self.domain and self.project else None,
+            is_system=is_system,
         )
 
 
@@ -192,10 +323,23 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
 
     claims: TokenClaims
     standing: Standing
+    application_credential: AppCredentialView | None = None
 
     @property
     def caller(self) -> Caller:
-        return self.standing.caller(expires_at=self.claims.expires_at, token_id=self.claims.token_id)
+        claims = self.claims
+        caller = self.standing.caller(
+            expires_at=claims.expires_at, token_id=claims.token_id, is_system=claims.scope.system
+        )
+        used = self.application_credential
+        if used is None:
+            return caller
+        return structs.replace(
+            caller,
+            application_credential_id=used.credential.id,
+            is_restricted=not used.credential.unrestricted,
+            access_rules=used.access_rules or None,
+        )
 
 
 class DomainRef(msgspec.Struct, frozen=True, kw_only=True):
@@ -218,6 +362,20 @@ class TokenLogin(msgspec.Struct, frozen=True, kw_only=True):
     token: str
 
 
+class AppCredentialLogin(msgspec.Struct, frozen=True, kw_only=True):
+    """Named by id, or by name and user (who is named by id, or by name and domain)."""
+
+    credential_id: str | None
+    name: str | None
+    user_id: str | None
+    user_name: str | None
+    domain: DomainRef
+    secret: str
+
+
+Login = PasswordLogin | TokenLogin | AppCredentialLogin
+
+
 class ProjectRef(msgspec.Struct, frozen=True, kw_only=True):
     """A project by id, or by name in a domain (the user's own when none is named)."""
 
@@ -227,7 +385,7 @@ class ProjectRef(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SystemRef(msgspec.Struct, frozen=True):
-    """The whole platform; administrators get their own domain for it, others nothing."""
+    """The whole platform."""
 
 
 class UnscopedRef(msgspec.Struct, frozen=True):
@@ -238,14 +396,37 @@ ScopeRef = ProjectRef | DomainRef | SystemRef | UnscopedRef | None
 """What a token shall be for, as asked; None leaves it to us."""
 
 
-class Page(NamedTuple):
-    """A cut of a list: at most `limit` entries after the first `offset`; all of them when `limit` is None."""
+class Filter(NamedTuple):
+    """`comparator` is equals, contains, startswith or endswith."""
 
+    name: str
+    value: str
+    comparator: str = "equals"
+    ignore_case: bool = False
+
+
+class ListQuery(NamedTuple):
+    """Which part of a list, and in which order. Unknown names are left out by whoever reads the request."""
+
+    filters: tuple[Filter, ...] = ()
+    sort_key: str | None = None
+    descending: bool = False
+    marker: str | None = None
+    """Only what comes after the entry with this id."""
     limit: int | None = None
     offset: int = 0
 
 
-WHOLE_LIST = Page()
+WHOLE_LIST = ListQuery()
+
+
+class TagFilter(NamedTuple):
+    """Of projects: those with all of `every`, any of `some`, not all of `not_every`, none of `none_of`."""
+
+    every: tuple[str, ...] = ()
+    some: tuple[str, ...] = ()
+    not_every: tuple[str, ...] = ()
+    none_of: tuple[str, ...] = ()
 
 
 class ProjectFilter(NamedTuple):
@@ -256,6 +437,9 @@ class ProjectFilter(NamedTuple):
     enabled: bool | None = None
     user_id: str | None = None
     """Only projects on which this user has a role."""
+    parent_id: str | None = None
+    """A project, or the domain for those directly in it."""
+    tags: TagFilter = TagFilter()
 
 
 class UserFilter(NamedTuple):
@@ -265,3 +449,4 @@ class UserFilter(NamedTuple):
     name: str | None = None
     enabled: bool | None = None
     id: str | None = None
+    group_id: str | None = None

@@ -6,9 +6,19 @@ The cost is the library's default, the second recommendation of RFC 9106: 64 MiB
 import asyncio
 import base64
 import os
+import re
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import Any
 
 import argon2
+
+from stillframe.config import Settings
+from stillframe.errors import InvalidInputError
+from stillframe.kit.clock import utcnow
+
+MAX_PASSWORD_LENGTH = 4096
 
 _HASHER = argon2.PasswordHasher()
 
@@ -42,3 +52,18 @@ def _matches(password_hash: str, password: str) -> bool:
         return _HASHER.verify(password_hash, password)
     except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
         return False
+
+
+def check_password_rules(settings: Settings, password: str) -> None:
+    """Raises: InvalidInputError telling the rule, never the password."""
+    rule = settings.password_pattern
+    if not password or len(password) > MAX_PASSWORD_LENGTH or (rule and not re.search(rule, password)):
+        hint = settings.password_pattern_hint or rule or "it must not be empty"
+        raise InvalidInputError(f"The password does not match the requirements: {hint}.", field="password")
+
+
+def password_expiry(settings: Settings, options: Mapping[str, Any]) -> datetime | None:
+    """When a password chosen now is over; None for never."""
+    if not settings.password_lifetime_days or options.get("ignore_password_expiry"):
+        return None
+    return utcnow() + timedelta(days=settings.password_lifetime_days)

@@ -8,9 +8,12 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import NamedTuple
 
+from msgspec import structs
+
+from stillframe.config import Settings
 from stillframe.db import Database, Transaction
 from stillframe.errors import ForbiddenError, NotFoundError, UnauthenticatedError
-from stillframe.identity import rows, signatures, standings
+from stillframe.identity import signatures, standings
 from stillframe.identity.access_keys import (
     BucketAccount,
     NewKey,
@@ -35,18 +38,24 @@ from stillframe.identity.accounts import (
     set_user_enabled,
     withdraw_role,
 )
+from stillframe.identity.logins import authenticate_password
 from stillframe.identity.model import (
-    ADMIN_ROLES,
+    SYSTEM_SCOPE,
     TOKEN_LIFETIME,
     UNSCOPED,
     AccessKeyKind,
+    AppCredential,
+    AppCredentialLogin,
+    AppCredentialView,
     Caller,
     DomainRef,
+    Login,
     PasswordLogin,
     ProjectFilter,
     ProjectRef,
     Scope,
     ScopeRef,
+    Standing,
     SystemRef,
     Token,
     TokenClaims,
@@ -55,7 +64,10 @@ from stillframe.identity.model import (
     User,
 )
 from stillframe.identity.passwords import password_matches
-from stillframe.identity.rows import lock_project
+from stillframe.identity.rows import accounts as account_rows
+from stillframe.identity.rows import applications as application_rows
+from stillframe.identity.rows import keys as key_rows
+from stillframe.identity.rows.accounts import lock_project
 from stillframe.identity.tokens import TokenKeys, decode_token, encode_token
 from stillframe.kit.clock import utcnow
 from stillframe.kit.ids import is_hex_id, new_hex_id
@@ -96,60 +108,121 @@ class IssuedToken(NamedTuple):
     token: Token
 
 
+class _LoggedIn(NamedTuple):
+    """Who it is, and what limits the token they get."""
+
+    user: User
+    methods: tuple[str, ...]
+    expires_at: datetime | None = None
+    parent_id: str | None = None
+    credential: AppCredential | None = None
+
+
 async def log_in(
-    database: Database, keys: TokenKeys, login: PasswordLogin | TokenLogin, scope_ref: ScopeRef
+    database: Database, keys: TokenKeys, settings: Settings, login: Login, scope_ref: ScopeRef
 ) -> IssuedToken:
     """A token for the scope asked for. One got with a token ends when that one ends.
 
     Takes the database and not a transaction: none is held while the password is checked, which takes long on purpose.
 
-    Raises: UnauthenticatedError.
+    Raises: UnauthenticatedError; ForbiddenError when the token given may not be traded.
     """
-    methods: tuple[str, ...] = ("password",)
-    expires_at = None
-    if isinstance(login, PasswordLogin):
-        user = await authenticate_password(database, login)
-    else:
-        async with database.reading() as tx:
-            token = await get_token(tx, keys, login.token)
-        user, expires_at = token.standing.user, token.claims.expires_at
-        methods = tuple(sorted({*token.claims.methods, "token"}))
+    match login:
+        case PasswordLogin():
+            found = _LoggedIn(await authenticate_password(database, settings, login), ("password",))
+        case TokenLogin():
+            found = await _by_token(database, keys, login.token)
+        case AppCredentialLogin():
+            found = await _by_app_credential(database, login)
     async with database.reading() as tx:
-        scope = await _resolve_scope(tx, user, scope_ref)
-        return await issue_token(tx, keys, user, scope, methods=methods, expires_at=expires_at)
+        if found.credential is not None:
+            scope = _credential_scope(found.credential, scope_ref)
+        else:
+            scope = await _resolve_scope(tx, found.user, scope_ref)
+        return await issue_token(
+            tx,
+            keys,
+            found.user,
+            scope,
+            methods=found.methods,
+            expires_at=found.expires_at,
+            parent_id=found.parent_id,
+            credential=found.credential,
+        )
 
 
-async def authenticate_password(database: Database, login: PasswordLogin) -> User:
-    """Takes equally long for a wrong password and for an unknown user.
-
-    Raises: UnauthenticatedError.
-    """
+async def _by_token(database: Database, keys: TokenKeys, text: str) -> _LoggedIn:
     async with database.reading() as tx:
-        found = await rows.find_user(tx, user_id=login.user_id, name=login.user_name, domain=login.domain)
-    matches = await password_matches(found[1] if found else None, login.password)
-    if found is None or not matches or not found[0].enabled:
+        token = await get_token(tx, keys, text)
+    claims = token.claims
+    if claims.application_credential_id is not None:
+        raise ForbiddenError("A token got with an application credential cannot be traded for another.")
+    return _LoggedIn(
+        user=token.standing.user,
+        methods=tuple(sorted({*claims.methods, "token"})),
+        expires_at=claims.expires_at,
+        parent_id=claims.parent_id or claims.token_id,
+    )
+
+
+async def _by_app_credential(database: Database, login: AppCredentialLogin) -> _LoggedIn:
+    async with database.reading() as tx:
+        found = await application_rows.find_for_login(
+            tx,
+            credential_id=login.credential_id,
+            name=login.name,
+            user_id=login.user_id,
+            user_name=login.user_name,
+            domain=login.domain,
+        )
+    matches = await password_matches(found.secret_hash if found else None, login.secret)
+    if found is None or not matches:
         raise UnauthenticatedError
-    return found[0]
+    credential = found.credential
+    if credential.expires_at is not None and credential.expires_at <= utcnow():
+        raise UnauthenticatedError
+    async with database.reading() as tx:
+        user = await account_rows.get_user(tx, credential.user_id)
+    if user is None:
+        raise UnauthenticatedError
+    return _LoggedIn(user, ("application_credential",), _end(credential.expires_at), credential=credential)
+
+
+def _end(expires_at: datetime | None) -> datetime | None:
+    usual = utcnow() + TOKEN_LIFETIME
+    return expires_at if expires_at is not None and expires_at < usual else None
+
+
+def _credential_scope(credential: AppCredential, ref: ScopeRef) -> Scope:
+    """An application credential is for its project; a scope need not, and cannot, be named beside it."""
+    named = ref.id if isinstance(ref, ProjectRef) else None
+    if ref is not None and named != credential.project_id:
+        raise UnauthenticatedError
+    return Scope(project_id=credential.project_id)
 
 
 async def _resolve_scope(tx: Transaction, user: User, ref: ScopeRef) -> Scope:
-    """Who asks for nothing gets the own domain, or no scope when they have no role there."""
+    """Who asks for nothing gets the own domain, else the default project, else no scope: the first with a role."""
     match ref:
         case UnscopedRef():
             return UNSCOPED
         case ProjectRef():
             return await _project_scope(tx, user, ref)
+        case SystemRef():
+            return SYSTEM_SCOPE
         case DomainRef():
-            domain = await rows.find_domain(tx, ref)
+            domain = await account_rows.find_domain(tx, ref)
             if domain is None:
                 raise UnauthenticatedError
             return Scope(domain_id=domain.id)
-    own_domain = Scope(domain_id=user.domain_id)
-    standing = await standings.get_standing(tx, user.id, own_domain)
-    role_names = {role.name for role in standing.roles} if standing else set()
-    if isinstance(ref, SystemRef) and ADMIN_ROLES.isdisjoint(role_names):
-        raise UnauthenticatedError
-    return own_domain if role_names else UNSCOPED
+    usual = [Scope(domain_id=user.domain_id)]
+    if user.default_project_id:
+        usual.append(Scope(project_id=user.default_project_id))
+    for scope in usual:
+        standing = await standings.get_standing(tx, user.id, scope)
+        if standing is not None and standing.holds(scope):
+            return scope
+    return UNSCOPED
 
 
 async def _project_scope(tx: Transaction, user: User, ref: ProjectRef) -> Scope:
@@ -157,8 +230,9 @@ async def _project_scope(tx: Transaction, user: User, ref: ProjectRef) -> Scope:
         if not is_hex_id(ref.id):
             raise UnauthenticatedError
         return Scope(project_id=ref.id)
-    domain = await rows.find_domain(tx, ref.domain or DomainRef(id=user.domain_id))
-    found = await rows.list_projects(tx, ProjectFilter(domain_id=domain.id, name=ref.name)) if domain else []
+    domain = await account_rows.find_domain(tx, ref.domain or DomainRef(id=user.domain_id))
+    wanted = ProjectFilter(domain_id=domain.id, name=ref.name) if domain else None
+    found = await account_rows.list_projects(tx, wanted) if wanted else []
     if not found or not ref.name:
         raise UnauthenticatedError
     return Scope(project_id=found[0].id)
@@ -172,14 +246,14 @@ async def issue_token(
     *,
     methods: tuple[str, ...],
     expires_at: datetime | None = None,
+    parent_id: str | None = None,
+    credential: AppCredential | None = None,
 ) -> IssuedToken:
     """Good for 24 hours unless said otherwise. Nothing is stored, so a reading transaction will do.
 
     Raises: UnauthenticatedError when the user may not act at the scope.
     """
     standing = await standings.get_standing(tx, user.id, scope)
-    if standing is None or not standing.holds(scope):
-        raise UnauthenticatedError
     issued_at = utcnow()
     claims = TokenClaims(
         token_id=new_hex_id(),
@@ -190,8 +264,29 @@ async def issue_token(
         methods=methods,
         issued_at=issued_at,
         expires_at=expires_at or issued_at + TOKEN_LIFETIME,
+        parent_id=parent_id,
+        application_credential_id=credential.id if credential else None,
     )
-    return IssuedToken(encode_token(keys, claims), Token(claims=claims, standing=standing))
+    return IssuedToken(encode_token(keys, claims), await _token_of(tx, claims, standing))
+
+
+async def _token_of(tx: Transaction, claims: TokenClaims, standing: Standing | None) -> Token:
+    """Raises: UnauthenticatedError when the claims do not hold now."""
+    used = None
+    if standing is not None and claims.application_credential_id is not None:
+        used = await application_rows.get_app_credential(tx, claims.application_credential_id)
+        standing = _limited(standing, used) if used else None
+    if standing is None or not standing.holds(claims.scope):
+        raise UnauthenticatedError
+    return Token(claims=claims, standing=standing, application_credential=used)
+
+
+def _limited(standing: Standing, used: AppCredentialView) -> Standing | None:
+    """With the roles of the application credential only; None once the user has lost one of them."""
+    held = {role.id for role in standing.roles}
+    if not held.issuperset(role.id for role in used.roles):
+        return None
+    return structs.replace(standing, roles=used.roles)
 
 
 async def validate_token(tx: Transaction, keys: TokenKeys, text: str) -> Caller:
@@ -200,12 +295,9 @@ async def validate_token(tx: Transaction, keys: TokenKeys, text: str) -> Caller:
 
 
 async def get_token(tx: Transaction, keys: TokenKeys, text: str) -> Token:
-    """One query. Raises: UnauthenticatedError."""
+    """One query, and two more for who came with an application credential. Raises: UnauthenticatedError."""
     claims = decode_token(keys, text, utcnow())
-    standing = await standings.get_token_standing(tx, claims)
-    if standing is None or not standing.holds(claims.scope):
-        raise UnauthenticatedError
-    return Token(claims=claims, standing=standing)
+    return await _token_of(tx, claims, await standings.get_token_standing(tx, claims))
 
 
 async def inspect_token(tx: Transaction, keys: TokenKeys, caller: Caller, text: str) -> Token:
@@ -218,9 +310,7 @@ async def inspect_token(tx: Transaction, keys: TokenKeys, caller: Caller, text: 
     except UnauthenticatedError:
         raise NotFoundError("Could not find token.") from None
     user = token.standing.user
-    owns = user.id == caller.user_id
-    administers = caller.is_platform_admin or (caller.is_admin and user.domain_id == caller.domain_id)
-    if not owns and not administers:
+    if user.id != caller.user_id and not caller.administers(user.domain_id):
         raise ForbiddenError
     return token
 
@@ -229,10 +319,10 @@ async def revoke_token(tx: Transaction, keys: TokenKeys, caller: Caller, text: s
     """Refused everywhere from the commit on. Raises: NotFoundError when it does not hold; ForbiddenError."""
     token = await inspect_token(tx, keys, caller, text)
     # Two revocations of one token meet here; the second finds it revoked.
-    await rows.lock_user(tx, token.standing.user.id)
+    await account_rows.lock_user(tx, token.standing.user.id)
     token = await inspect_token(tx, keys, caller, text)
-    await rows.delete_revoked_tokens(tx, before=utcnow())
-    await rows.insert_revoked_token(tx, token.claims.token_id, token.claims.expires_at)
+    await key_rows.delete_revoked_tokens(tx, before=utcnow())
+    await key_rows.insert_revoked_token(tx, token.claims.token_id, token.claims.expires_at)
 
 
 async def authenticate_signature(
@@ -266,7 +356,7 @@ async def authenticate_signature(
     return standing.caller(expires_at=signature.sent_at + signatures.MAX_CLOCK_SKEW, token_id=None)
 
 
-def _check_key(row: rows.KeyRow, scope: Scope, security_token: str, now: datetime) -> None:
+def _check_key(row: key_rows.KeyRow, scope: Scope, security_token: str, now: datetime) -> None:
     key = row.key
     given_hash = hash_security_token(security_token) if security_token else None
     elsewhere = key.project_id is not None and scope.project_id not in (None, key.project_id)

@@ -7,15 +7,15 @@ import sqlalchemy as sa
 
 from stillframe.db import Transaction
 from stillframe.identity.model import Domain, Project, Role, Scope, Standing, TokenClaims, User
-from stillframe.identity.rows import KEY_COLUMNS, KEY_PROJECT, KeyRow, key_row
+from stillframe.identity.rows.keys import KEY_COLUMNS, KEY_PROJECT, KeyRow, key_row
 from stillframe.identity.tables import (
+    StructT,
     access_keys,
-    built,
-    columns,
+    catalog_revision,
     domains,
+    effective_roles,
     projects,
     revoked_tokens,
-    role_assignments,
     roles,
     users,
 )
@@ -24,38 +24,49 @@ from stillframe.identity.tables import (
 _user_domains = domains.alias("user_domains")
 _scope_domains = domains.alias("scope_domains")
 
+# Only what a token tells or a request is judged by; the rest of the fields stays at its default.
+_USER_FIELDS = ("id", "name", "domain_id", "enabled", "default_project_id", "epoch", "password_expires_at")
+_DOMAIN_FIELDS = ("id", "name", "enabled")
+_PROJECT_FIELDS = ("id", "name", "domain_id", "enabled")
+_ROLE_FIELDS = ("id", "name")
+
+
+def _columns(table: sa.FromClause, names: tuple[str, ...]) -> list[sa.ColumnElement[Any]]:
+    return [table.c[name] for name in names]
+
+
+_REVISION = sa.select(catalog_revision.c.revision).scalar_subquery()
+
 
 def _standing_of(
-    source: sa.FromClause, *extra: sa.ColumnElement[Any], project_id: Any = None, domain_id: Any = None
+    source: sa.FromClause, *extra: sa.ColumnElement[Any], target: Any, project_id: Any = None, domain_id: Any = None
 ) -> sa.Select[Any]:
-    """The users in `source` at one project, one domain or (neither given) unscoped: one row per role held there, one
-    row without a role when there is none.
+    """The users in `source` at one project, one domain, the system or (no target) unscoped: one row per role held
+    there, one row without a role when there is none.
     """
-    project: sa.ColumnElement[bool] = sa.false()
+    project: sa.ColumnElement[bool] = sa.false() if project_id is None else projects.c.id == project_id
     scope_domain: sa.ColumnElement[bool] = sa.false()
-    assigned: sa.ColumnElement[bool] = sa.false()
     if project_id is not None:
-        project = projects.c.id == project_id
         scope_domain = _scope_domains.c.id == projects.c.domain_id
-        assigned = role_assignments.c.project_id == projects.c.id
     elif domain_id is not None:
         scope_domain = _scope_domains.c.id == domain_id
-        assigned = role_assignments.c.domain_id == domain_id
+    held = sa.false() if target is None else effective_roles.c.target_id == target
     return (
         sa.select(
-            *columns(users, User),
-            *columns(_user_domains, Domain),
-            *columns(projects, Project),
-            *columns(_scope_domains, Domain),
-            *columns(roles, Role),
+            *_columns(users, _USER_FIELDS),
+            *_columns(_user_domains, _DOMAIN_FIELDS),
+            *_columns(projects, _PROJECT_FIELDS),
+            *_columns(_scope_domains, _DOMAIN_FIELDS),
+            *_columns(roles, _ROLE_FIELDS),
+            _REVISION,
             *extra,
         )
         .select_from(
             source.join(_user_domains, _user_domains.c.id == users.c.domain_id)
             .outerjoin(projects, project)
             .outerjoin(_scope_domains, scope_domain)
-            .outerjoin(role_assignments, sa.and_(role_assignments.c.user_id == users.c.id, assigned))
-            .outerjoin(roles, roles.c.id == role_assignments.c.role_id)
+            .outerjoin(effective_roles, sa.and_(effective_roles.c.user_id == users.c.id, held))
+            .outerjoin(roles, roles.c.id == effective_roles.c.role_id)
         )
         .order_by(roles.c.name)
     )
@@ -66,57 +77,66 @@ class _ByScope(NamedTuple):
 
     project: sa.Select[Any]
     domain: sa.Select[Any]
+    system: sa.Select[Any]
     unscoped: sa.Select[Any]
 
     def of(self, scope: Scope) -> sa.Select[Any]:
         if scope.project_id is not None:
             return self.project
-        return self.domain if scope.domain_id is not None else self.unscoped
+        if scope.domain_id is not None:
+            return self.domain
+        return self.system if scope.system else self.unscoped
 
 
-_PROJECT_ID = sa.bindparam("scope_project_id", type_=sa.String)
-_DOMAIN_ID = sa.bindparam("scope_domain_id", type_=sa.String)
+_TARGET = sa.bindparam("scope_target_id", type_=sa.String)
+
+
+def _by_scope(source: sa.FromClause, *extra: sa.ColumnElement[Any], where: sa.ColumnElement[bool]) -> _ByScope:
+    return _ByScope(
+        project=_standing_of(source, *extra, target=_TARGET, project_id=_TARGET).where(where),
+        domain=_standing_of(source, *extra, target=_TARGET, domain_id=_TARGET).where(where),
+        system=_standing_of(source, *extra, target=_TARGET).where(where),
+        unscoped=_standing_of(source, *extra, target=None).where(where),
+    )
+
 
 _of_user = users.c.id == sa.bindparam("of_user_id")
-_standing = _ByScope(
-    project=_standing_of(users, project_id=_PROJECT_ID).where(_of_user),
-    domain=_standing_of(users, domain_id=_DOMAIN_ID).where(_of_user),
-    unscoped=_standing_of(users).where(_of_user),
+_standing = _by_scope(users, where=_of_user)
+_token_standing = _by_scope(
+    users,
+    where=sa.and_(
+        _of_user,
+        users.c.epoch == sa.bindparam("of_epoch"),
+        ~sa.exists().where(revoked_tokens.c.token_id == sa.bindparam("of_token_id")),
+    ),
 )
 
-_of_token = sa.and_(
-    _of_user,
-    users.c.epoch == sa.bindparam("of_epoch"),
-    ~sa.exists().where(revoked_tokens.c.token_id == sa.bindparam("of_token_id")),
-)
-_token_standing = _ByScope(
-    project=_standing_of(users, project_id=_PROJECT_ID).where(_of_token),
-    domain=_standing_of(users, domain_id=_DOMAIN_ID).where(_of_token),
-    unscoped=_standing_of(users).where(_of_token),
-)
+_AT_USER_DOMAIN = len(_USER_FIELDS)
+_AT_PROJECT = _AT_USER_DOMAIN + len(_DOMAIN_FIELDS)
+_AT_DOMAIN = _AT_PROJECT + len(_PROJECT_FIELDS)
+_AT_ROLE = _AT_DOMAIN + len(_DOMAIN_FIELDS)
+_AT_REVISION = _AT_ROLE + len(_ROLE_FIELDS)
+_AT_EXTRA = _AT_REVISION + 1
 
-_AT_USER_DOMAIN = len(User.__struct_fields__)
-_AT_PROJECT = _AT_USER_DOMAIN + len(Domain.__struct_fields__)
-_AT_DOMAIN = _AT_PROJECT + len(Project.__struct_fields__)
-_AT_ROLE = _AT_DOMAIN + len(Domain.__struct_fields__)
-_AT_EXTRA = _AT_ROLE + len(Role.__struct_fields__)
+
+def _built(kind: type[StructT], names: tuple[str, ...], values: Sequence[Any]) -> StructT:
+    return kind(**dict(zip(names, values, strict=True)))
 
 
 def _standing_from(found: Sequence[sa.Row[Any]]) -> Standing:
     row = found[0]
     return Standing(
-        user=built(User, row[:_AT_USER_DOMAIN]),
-        user_domain=built(Domain, row[_AT_USER_DOMAIN:_AT_PROJECT]),
-        project=built(Project, row[_AT_PROJECT:_AT_DOMAIN]) if row[_AT_PROJECT] else None,
-        domain=built(Domain, row[_AT_DOMAIN:_AT_ROLE]) if row[_AT_DOMAIN] else None,
-        roles=tuple(built(Role, each[_AT_ROLE:_AT_EXTRA]) for each in found if each[_AT_ROLE]),
+        user=_built(User, _USER_FIELDS, row[:_AT_USER_DOMAIN]),
+        user_domain=_built(Domain, _DOMAIN_FIELDS, row[_AT_USER_DOMAIN:_AT_PROJECT]),
+        project=_built(Project, _PROJECT_FIELDS, row[_AT_PROJECT:_AT_DOMAIN]) if row[_AT_PROJECT] else None,
+        domain=_built(Domain, _DOMAIN_FIELDS, row[_AT_DOMAIN:_AT_ROLE]) if row[_AT_DOMAIN] else None,
+        roles=tuple(Role(id=each[_AT_ROLE], name=each[_AT_ROLE + 1]) for each in found if each[_AT_ROLE]),
+        catalog_revision=row[_AT_REVISION] or 0,
     )
 
 
 def _scope_parameters(scope: Scope) -> dict[str, Any]:
-    if scope.project_id is not None:
-        return {"scope_project_id": scope.project_id}
-    return {} if scope.domain_id is None else {"scope_domain_id": scope.domain_id}
+    return {} if scope.is_unscoped else {"scope_target_id": scope.target_id}
 
 
 async def get_standing(tx: Transaction, user_id: str, scope: Scope) -> Standing | None:
@@ -140,10 +160,8 @@ async def get_token_standing(tx: Transaction, claims: TokenClaims) -> Standing |
 _signers = access_keys.join(users, users.c.id == access_keys.c.user_id)
 _of_access = access_keys.c.access == sa.bindparam("of_access")
 
-_signer_standing = _ByScope(
-    project=_standing_of(_signers, *KEY_COLUMNS, project_id=_PROJECT_ID).where(_of_access),
-    domain=_standing_of(_signers, *KEY_COLUMNS, domain_id=_DOMAIN_ID).where(_of_access),
-    unscoped=_standing_of(_signers, *KEY_COLUMNS, project_id=KEY_PROJECT).where(_of_access),
+_signer_standing = _by_scope(_signers, *KEY_COLUMNS, where=_of_access)._replace(
+    unscoped=_standing_of(_signers, *KEY_COLUMNS, target=KEY_PROJECT, project_id=KEY_PROJECT).where(_of_access)
 )
 
 

@@ -28,6 +28,9 @@ class _Packed(msgspec.Struct, array_like=True, frozen=True):
     methods: tuple[str, ...]
     issued_at: datetime
     expires_at: datetime
+    is_system: bool = False
+    parent_id: bytes | None = None
+    application_credential_id: bytes | None = None
 
 
 _decoder = msgspec.msgpack.Decoder(_Packed)
@@ -57,6 +60,9 @@ def encode_token(keys: TokenKeys, claims: TokenClaims) -> str:
         methods=claims.methods,
         issued_at=claims.issued_at,
         expires_at=claims.expires_at,
+        is_system=claims.scope.system,
+        parent_id=_packed_id(claims.parent_id),
+        application_credential_id=_packed_id(claims.application_credential_id),
     )
     return keys.tokens.encrypt(_encoder.encode(packed))
 
@@ -73,10 +79,16 @@ def decode_token(keys: TokenKeys, text: str, now: datetime) -> TokenClaims:
         token_id=packed.token_id.hex(),
         user_id=packed.user_id.hex(),
         epoch=packed.epoch,
-        scope=Scope(project_id=_unpacked_id(packed.project_id), domain_id=_unpacked_id(packed.domain_id)),
+        scope=Scope(
+            project_id=_unpacked_id(packed.project_id),
+            domain_id=_unpacked_id(packed.domain_id),
+            system=packed.is_system,
+        ),
         methods=packed.methods,
         issued_at=packed.issued_at,
         expires_at=packed.expires_at,
+        parent_id=_unpacked_id(packed.parent_id),
+        application_credential_id=_unpacked_id(packed.application_credential_id),
     )
 
 

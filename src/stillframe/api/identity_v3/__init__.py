@@ -1,5 +1,7 @@
 """The door of identity: Keystone v3, and the access keys of Open Telekom Cloud's IAM."""
 
+import re
+
 from stillframe.api.identity_v3.errors import exception_handlers
 from stillframe.api.identity_v3.routes import handlers
 
@@ -11,4 +13,9 @@ OPEN_REQUESTS: frozenset[tuple[str, str]] = frozenset(
     }
 )
 
-__all__ = ["OPEN_REQUESTS", "exception_handlers", "handlers"]
+OPEN_PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
+    # Whoever knows the present password may change it, also when it is over and gets no token any more.
+    ("POST", re.compile(r"/v3/users/[^/]+/password/?")),
+)
+
+__all__ = ["OPEN_PATTERNS", "OPEN_REQUESTS", "exception_handlers", "handlers"]

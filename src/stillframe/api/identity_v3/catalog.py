@@ -1,114 +1,178 @@
-"""The catalog: where every service is, in the form each client looks for it.
+"""Services, endpoints and regions, ours and what administrators add: decode, one service call, encode."""
 
-Clients append versions to some urls and not to others, so the forms differ. Identity is there twice: openstacksdk drops
-what is not in its own region, others ask for the region "*" for calls about a domain.
+from typing import Any
 
-Source: the catalog of Open Telekom Cloud, region eu-de; openstacksdk, gophertelekomcloud and otcextensions for what
-they read from it.
-"""
+from litestar import HttpMethod, Request, delete, patch, post, put, route
 
-from functools import lru_cache
-from typing import NamedTuple
-
-import msgspec
-
-from stillframe.config import Settings
-from stillframe.kit.ids import derived_uuid
-
-INTERFACES = ("public", "internal", "admin")
-EVERY_REGION = "*"
-_PROJECT = "$(project_id)s"
-"""Stands for the project's id in the lists of endpoints, as in Keystone."""
-
-
-class CatalogEntry(NamedTuple):
-    type: str
-    name: str
-    service: str
-    """Its key in `config.PORTS`."""
-    path: str
-
-
-ENTRIES = (
-    CatalogEntry("identity", "keystone", "identity", "/v3"),
-    CatalogEntry("image", "glance", "image", ""),
-    CatalogEntry("ims", "ims", "image", ""),
-    CatalogEntry("compute", "nova", "compute", f"/v2.1/{_PROJECT}"),
-    CatalogEntry("computev2.1", "nova", "compute", f"/v2.1/{_PROJECT}"),
-    CatalogEntry("ecs", "ecs", "compute", f"/v1/{_PROJECT}"),
-    CatalogEntry("volumev2", "cinderv2", "volume", f"/v2/{_PROJECT}"),
-    CatalogEntry("volumev3", "cinderv3", "volume", f"/v3/{_PROJECT}"),
-    CatalogEntry("block-storage", "cinderv3", "volume", f"/v3/{_PROJECT}"),
-    CatalogEntry("volume", "cinder", "volume", f"/v2/{_PROJECT}"),
-    CatalogEntry("evs", "evs", "volume", f"/v2/{_PROJECT}"),
-    CatalogEntry("network", "neutron", "network", ""),
-    CatalogEntry("vpc", "vpc", "network", f"/v1/{_PROJECT}"),
-    CatalogEntry("vpc2.0", "vpc2.0", "network", f"/v2.0/{_PROJECT}"),
-    CatalogEntry("object", "objectstorage", "obs", ""),
+from stillframe.api.identity_v3.bodies import (
+    EndpointBody,
+    Given,
+    RegionBody,
+    ServiceBody,
+    decode_resource,
+    require_same_id,
 )
+from stillframe.api.identity_v3.entities import Wire, endpoint_to_wire, region_to_wire, service_to_wire
+from stillframe.api.identity_v3.errors import base_url
+from stillframe.api.identity_v3.queries import collection
+from stillframe.config import Settings
+from stillframe.db import Transaction
+from stillframe.errors import InvalidInputError
+from stillframe.identity import catalog
+from stillframe.identity.model import WHOLE_LIST, Caller
+
+AnyRequest = Request[Any, Any, Any]
+READ = [HttpMethod.GET, HttpMethod.HEAD]
 
 
-class Service(msgspec.Struct, frozen=True, kw_only=True):
-    id: str
-    type: str
-    name: str
-    enabled: bool = True
+def _list(request: AnyRequest, name: str, entries: list[Wire]) -> Wire:
+    return collection(request, name, entries, WHOLE_LIST)
 
 
-class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
-    id: str
-    service_id: str
-    interface: str
-    region: str
-    region_id: str
-    url: str
-    enabled: bool = True
+@route("/v3/services", http_method=READ)
+async def list_services(request: AnyRequest, tx: Transaction) -> Wire:
+    params = request.query_params
+    found = await catalog.list_services(tx, service_type=params.get("type"), name=params.get("name"))
+    return _list(request, "services", [service_to_wire(each, base_url(request)) for each in found])
 
 
-def _id(*parts: str) -> str:
-    return derived_uuid("catalog", *parts).replace("-", "")
+@route("/v3/services/{service_id:str}", http_method=READ)
+async def show_service(request: AnyRequest, service_id: str, tx: Transaction) -> Wire:
+    return {"service": service_to_wire(await catalog.show_service(tx, service_id), base_url(request))}
 
 
-def list_services() -> list[Service]:
-    return [Service(id=_id(entry.type), type=entry.type, name=entry.name) for entry in ENTRIES]
+@post("/v3/services", status_code=201)
+async def create_service(request: AnyRequest, tx: Transaction, caller: Caller) -> Wire:
+    given = decode_resource(await request.body(), "service", ServiceBody, "type")
+    made = await catalog.create_service(tx, caller, given.fields, given.extra)
+    return {"service": service_to_wire(made, base_url(request))}
 
 
-def list_endpoints(settings: Settings) -> list[Endpoint]:
-    return [endpoint for entry in ENTRIES for endpoint in _endpoints(settings, entry)]
+@patch("/v3/services/{service_id:str}")
+async def change_service(request: AnyRequest, service_id: str, tx: Transaction, caller: Caller) -> Wire:
+    body = await request.body()
+    require_same_id(body, "service", service_id)
+    given = decode_resource(body, "service", ServiceBody)
+    changed = await catalog.change_service(tx, caller, service_id, given.fields, given.extra)
+    return {"service": service_to_wire(changed, base_url(request))}
 
 
-def _endpoints(settings: Settings, entry: CatalogEntry) -> list[Endpoint]:
-    regions = (settings.region, EVERY_REGION) if entry.type == "identity" else (settings.region,)
-    return [
-        Endpoint(
-            id=_id(entry.type, region, interface),
-            service_id=_id(entry.type),
-            interface=interface,
-            region=region,
-            region_id=region,
-            url=settings.url(entry.service) + entry.path,
-        )
-        for region in regions
-        for interface in INTERFACES
-    ]
+@delete("/v3/services/{service_id:str}", status_code=204)
+async def delete_service(service_id: str, tx: Transaction, caller: Caller) -> None:
+    await catalog.delete_service(tx, caller, service_id)
 
 
-@lru_cache(maxsize=1024)
-def encoded_catalog(settings: Settings, project_id: str | None) -> msgspec.Raw:
-    """The catalog of a token as JSON; without the endpoints of projects when the token is for none."""
-    entries = [entry for entry in ENTRIES if project_id is not None or _PROJECT not in entry.path]
-    return msgspec.Raw(msgspec.json.encode([_catalog_entry(settings, entry, project_id or "") for entry in entries]))
+@route("/v3/endpoints", http_method=READ)
+async def list_endpoints(request: AnyRequest, tx: Transaction, settings: Settings) -> Wire:
+    params = request.query_params
+    wanted = {name: params[name] for name in ("service_id", "interface", "region_id") if name in params}
+    if "region" in params:
+        wanted["region_id"] = params["region"]
+    found = await catalog.list_endpoints(tx, settings, wanted)
+    return _list(request, "endpoints", [endpoint_to_wire(each, base_url(request)) for each in found])
 
 
-def _catalog_entry(settings: Settings, entry: CatalogEntry, project_id: str) -> dict[str, object]:
-    endpoints = [
-        {
-            "id": endpoint.id,
-            "interface": endpoint.interface,
-            "region": endpoint.region,
-            "region_id": endpoint.region_id,
-            "url": endpoint.url.replace(_PROJECT, project_id),
-        }
-        for endpoint in _endpoints(settings, entry)
-    ]
-    return {"id": _id(entry.type), "name": entry.name, "type": entry.type, "endpoints": endpoints}
+@route("/v3/endpoints/{endpoint_id:str}", http_method=READ)
+async def show_endpoint(request: AnyRequest, endpoint_id: str, tx: Transaction, settings: Settings) -> Wire:
+    return {"endpoint": endpoint_to_wire(await catalog.show_endpoint(tx, settings, endpoint_id), base_url(request))}
+
+
+@post("/v3/endpoints", status_code=201)
+async def create_endpoint(request: AnyRequest, tx: Transaction, settings: Settings, caller: Caller) -> Wire:
+    given = _endpoint(decode_resource(await request.body(), "endpoint", EndpointBody, "service_id", "interface", "url"))
+    made = await catalog.create_endpoint(tx, settings, caller, given.fields, given.extra)
+    return {"endpoint": endpoint_to_wire(made, base_url(request))}
+
+
+def _endpoint(given: Given) -> Given:
+    """`region` is the old name of `region_id`."""
+    fields = dict(given.fields)
+    region = fields.pop("region", None)
+    if region is not None:
+        fields.setdefault("region_id", region)
+    if fields.get("region_id") == "":
+        raise InvalidInputError("region_id is the id of a region, or null.", field="region_id")
+    return Given(fields, given.extra)
+
+
+@patch("/v3/endpoints/{endpoint_id:str}")
+async def change_endpoint(
+    request: AnyRequest, endpoint_id: str, tx: Transaction, settings: Settings, caller: Caller
+) -> Wire:
+    body = await request.body()
+    require_same_id(body, "endpoint", endpoint_id)
+    given = _endpoint(decode_resource(body, "endpoint", EndpointBody))
+    changed = await catalog.change_endpoint(tx, settings, caller, endpoint_id, given.fields, given.extra)
+    return {"endpoint": endpoint_to_wire(changed, base_url(request))}
+
+
+@delete("/v3/endpoints/{endpoint_id:str}", status_code=204)
+async def delete_endpoint(endpoint_id: str, tx: Transaction, settings: Settings, caller: Caller) -> None:
+    await catalog.delete_endpoint(tx, settings, caller, endpoint_id)
+
+
+@route("/v3/regions", http_method=READ)
+async def list_regions(request: AnyRequest, tx: Transaction, settings: Settings) -> Wire:
+    found = await catalog.list_regions(tx, settings, parent_id=request.query_params.get("parent_region_id"))
+    return _list(request, "regions", [region_to_wire(each, base_url(request)) for each in found])
+
+
+@route("/v3/regions/{region_id:str}", http_method=READ)
+async def show_region(request: AnyRequest, region_id: str, tx: Transaction, settings: Settings) -> Wire:
+    return {"region": region_to_wire(await catalog.show_region(tx, settings, region_id), base_url(request))}
+
+
+@post("/v3/regions", status_code=201)
+async def create_region(request: AnyRequest, tx: Transaction, settings: Settings, caller: Caller) -> Wire:
+    given = decode_resource(
+        await request.body() or b'{"region":{}}', "region", RegionBody, extras=True, may_be_empty=True
+    )
+    made = await catalog.create_region(tx, settings, caller, given.fields, given.extra)
+    return {"region": region_to_wire(made, base_url(request))}
+
+
+@put("/v3/regions/{region_id:str}", status_code=201)
+async def create_region_with_id(
+    request: AnyRequest, region_id: str, tx: Transaction, settings: Settings, caller: Caller
+) -> Wire:
+    given = decode_resource(await request.body(), "region", RegionBody, may_be_empty=True)
+    if given.fields.get("id") not in (None, region_id):
+        raise InvalidInputError("Conflicting region IDs specified.", field="id")
+    made = await catalog.create_region(tx, settings, caller, given.fields | {"id": region_id}, given.extra)
+    return {"region": region_to_wire(made, base_url(request))}
+
+
+@patch("/v3/regions/{region_id:str}")
+async def change_region(
+    request: AnyRequest, region_id: str, tx: Transaction, settings: Settings, caller: Caller
+) -> Wire:
+    body = await request.body()
+    require_same_id(body, "region", region_id)
+    given = decode_resource(body, "region", RegionBody)
+    changed = await catalog.change_region(tx, settings, caller, region_id, given.fields, given.extra)
+    return {"region": region_to_wire(changed, base_url(request))}
+
+
+@delete("/v3/regions/{region_id:str}", status_code=204)
+async def delete_region(region_id: str, tx: Transaction, settings: Settings, caller: Caller) -> None:
+    await catalog.delete_region(tx, settings, caller, region_id)
+
+
+catalog_handlers = [
+    list_services,
+    show_service,
+    create_service,
+    change_service,
+    delete_service,
+    list_endpoints,
+    show_endpoint,
+    create_endpoint,
+    change_endpoint,
+    delete_endpoint,
+    list_regions,
+    show_region,
+    create_region,
+    create_region_with_id,
+    change_region,
+    delete_region,
+]

@@ -1,20 +1,25 @@
 """Tokens and version documents: decode, one service call, encode."""
 
+from functools import lru_cache
 from typing import Any
 
-import msgspec
-from litestar import HttpMethod, Request, Response, Router, delete, get, post, route
+from litestar import HttpMethod, Request, Response, Router, delete, post, route
 
 from stillframe.api.identity_v3 import wire
-from stillframe.api.identity_v3.catalog import encoded_catalog
+from stillframe.api.identity_v3.assignments import assignment_handlers
+from stillframe.api.identity_v3.catalog import catalog_handlers
 from stillframe.api.identity_v3.credentials import credential_router
 from stillframe.api.identity_v3.errors import base_url
-from stillframe.api.identity_v3.not_offered import not_offered
-from stillframe.api.identity_v3.resources import resource_handlers
+from stillframe.api.identity_v3.limits import limit_handlers
+from stillframe.api.identity_v3.projects import project_handlers
+from stillframe.api.identity_v3.roles import role_handlers
+from stillframe.api.identity_v3.secrets import secret_handlers
+from stillframe.api.identity_v3.users import user_handlers
 from stillframe.config import Settings
 from stillframe.db import Database, Transaction
 from stillframe.errors import ForbiddenError, InvalidInputError
 from stillframe.identity import service as identity
+from stillframe.identity.catalog import Catalogs, current_revision
 from stillframe.identity.model import Caller, Token
 from stillframe.identity.tokens import TokenKeys
 
@@ -51,8 +56,9 @@ async def create_token(
     request: AnyRequest, database: Database, token_keys: TokenKeys, settings: Settings
 ) -> Response[wire.TokenDocument]:
     body = wire.decode_body(await request.body(), wire.LoginBody)
-    issued = await identity.log_in(database, token_keys, wire.login_of(body), wire.scope_of(body))
-    return _token_response(request, settings, issued.token, issued.text)
+    issued = await identity.log_in(database, token_keys, settings, wire.login_of(body), wire.scope_of(body))
+    async with database.reading() as tx:
+        return await _token_response(request, tx, settings, issued.token, issued.text)
 
 
 @route("/v3/auth/tokens", http_method=READ)
@@ -61,7 +67,7 @@ async def show_token(
 ) -> Response[wire.TokenDocument]:
     text = _subject(request)
     token = await identity.inspect_token(tx, token_keys, caller, text)
-    return _token_response(request, settings, token, text)
+    return await _token_response(request, tx, settings, token, text)
 
 
 @delete("/v3/auth/tokens", status_code=204)
@@ -76,24 +82,29 @@ def _subject(request: AnyRequest) -> str:
     return text
 
 
-def _token_response(request: AnyRequest, settings: Settings, token: Token, text: str) -> Response[wire.TokenDocument]:
-    wants_catalog = "nocatalog" not in request.query_params and token.standing.domain is not None
-    catalog = _catalog_of(settings, token.caller) if wants_catalog else None
+async def _token_response(
+    request: AnyRequest, tx: Transaction, settings: Settings, token: Token, text: str
+) -> Response[wire.TokenDocument]:
+    wants_catalog = "nocatalog" not in request.query_params and not token.claims.scope.is_unscoped
+    revision = token.standing.catalog_revision
+    catalog = await catalogs_of(settings).encoded(tx, revision, token.caller) if wants_catalog else None
     status = 201 if request.method == "POST" else 200
     document = wire.token_document(token, catalog)
     return Response(document, status_code=status, headers={"X-Subject-Token": text, "Vary": "X-Auth-Token"})
 
 
-@get("/v3/auth/catalog")
-async def show_catalog(request: AnyRequest, caller: Caller, settings: Settings) -> dict[str, Any]:
-    if caller.project_id is None and caller.scope_domain_id is None:
+@route("/v3/auth/catalog", http_method=READ)
+async def show_catalog(request: AnyRequest, tx: Transaction, caller: Caller, settings: Settings) -> dict[str, Any]:
+    if caller.project_id is None and caller.scope_domain_id is None and not caller.is_system:
         raise ForbiddenError
     links = {"self": f"{base_url(request)}/v3/auth/catalog", "next": None, "previous": None}
-    return {"catalog": _catalog_of(settings, caller), "links": links}
+    catalog = await catalogs_of(settings).encoded(tx, await current_revision(tx), caller)
+    return {"catalog": catalog, "links": links}
 
 
-def _catalog_of(settings: Settings, caller: Caller) -> msgspec.Raw:
-    return encoded_catalog(settings, caller.project_id)
+@lru_cache(maxsize=8)
+def catalogs_of(settings: Settings) -> Catalogs:
+    return Catalogs(settings)
 
 
 handlers = [
@@ -106,9 +117,14 @@ handlers = [
             show_token,
             delete_token,
             show_catalog,
-            *resource_handlers,
+            *user_handlers,
+            *project_handlers,
+            *role_handlers,
+            *assignment_handlers,
+            *catalog_handlers,
+            *limit_handlers,
+            *secret_handlers,
             credential_router,
-            *not_offered,
         ],
         request_max_body_size=MAX_BODY_BYTES,
     )

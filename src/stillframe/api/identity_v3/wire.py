@@ -3,7 +3,7 @@
 Source: OpenStack Identity API v3; Open Telekom Cloud, Identity and Access Management API reference.
 """
 
-from collections.abc import Mapping
+import base64
 from typing import Any, TypeVar
 
 import msgspec
@@ -11,25 +11,19 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from stillframe.errors import InvalidInputError
 from stillframe.identity.model import (
-    Domain,
+    AppCredentialLogin,
+    AppCredentialView,
     DomainRef,
-    Page,
+    Login,
     PasswordLogin,
-    Project,
     ProjectRef,
-    Role,
     ScopeRef,
     SystemRef,
     Token,
     TokenLogin,
     UnscopedRef,
-    User,
 )
 from stillframe.kit.clock import iso_micros_z
-
-MAX_PER_PAGE = 5000
-MAX_PAGE = 1_000_000
-_FALSE = frozenset({"0", "f", "false", "off", "n", "no"})
 
 BodyT = TypeVar("BodyT", bound=Struct)
 
@@ -54,10 +48,18 @@ class TokenIdBody(Struct):
     id: str
 
 
+class AppCredentialBody(Struct):
+    id: str | None = None
+    name: str | None = None
+    user: UserBody | None = None
+    secret: str | None = None
+
+
 class IdentityBody(Struct):
     methods: list[str]
     password: PasswordBody | None = None
     token: TokenIdBody | None = None
+    application_credential: AppCredentialBody | None = None
 
 
 class ProjectBody(Struct):
@@ -96,15 +98,38 @@ def decode_body(raw: bytes, kind: type[BodyT]) -> BodyT:
         raise InvalidInputError("The request body is not valid JSON.") from None
 
 
-def login_of(body: LoginBody) -> PasswordLogin | TokenLogin:
+def login_of(body: LoginBody) -> Login:
     identity = body.auth.identity
     methods = set(identity.methods)
     if methods == {"password"} and identity.password is not None:
         return _password_login(identity.password.user)
     if methods == {"token"} and identity.token is not None:
         return TokenLogin(token=identity.token.id)
+    if methods == {"application_credential"} and identity.application_credential is not None:
+        return _app_credential_login(identity.application_credential)
     raise InvalidInputError(
-        "Expecting one of the methods password and token in auth.identity, and a member of that name.", field="methods"
+        "Expecting one of the methods password, token and application_credential in auth.identity, and a member of "
+        "that name.",
+        field="methods",
+    )
+
+
+def _app_credential_login(given: AppCredentialBody) -> AppCredentialLogin:
+    user = given.user or UserBody()
+    domain = _domain_ref(user.domain)
+    named = given.name and (user.id or (user.name and (domain.id or domain.name)))
+    if given.secret is None or not (given.id or named):
+        raise InvalidInputError(
+            "Expecting application_credential.id, or application_credential.name and user, and a secret.",
+            field="application_credential",
+        )
+    return AppCredentialLogin(
+        credential_id=given.id or None,
+        name=given.name,
+        user_id=user.id or None,
+        user_name=user.name,
+        domain=domain,
+        secret=given.secret,
     )
 
 
@@ -174,14 +199,36 @@ class TokenDomain(Struct, frozen=True):
     xdomain_id: str
 
 
+class TokenSystem(Struct, frozen=True):
+    all: bool = True
+
+
+class TokenAccessRule(Struct, frozen=True):
+    id: str
+    service: str
+    method: str
+    path: str
+
+
+class TokenAppCredential(Struct, frozen=True):
+    id: str
+    name: str
+    restricted: bool
+    access_rules: list[TokenAccessRule] | UnsetType = UNSET
+
+
 class TokenWire(Struct, frozen=True, kw_only=True):
     methods: tuple[str, ...]
     expires_at: str
     issued_at: str
+    audit_ids: list[str]
     user: TokenUser
     project: NamedIn | UnsetType = UNSET
+    is_domain: bool | UnsetType = UNSET
     domain: TokenDomain | UnsetType = UNSET
+    system: TokenSystem | UnsetType = UNSET
     roles: list[Named] | UnsetType = UNSET
+    application_credential: TokenAppCredential | UnsetType = UNSET
     catalog: Raw | UnsetType = UNSET
 
 
@@ -191,104 +238,42 @@ class TokenDocument(Struct, frozen=True):
 
 def token_document(token: Token, catalog: Raw | None) -> TokenDocument:
     standing, claims = token.standing, token.claims
-    domain = standing.domain
+    domain, user = standing.domain, standing.user
     project: NamedIn | UnsetType = UNSET
     scope_domain: TokenDomain | UnsetType = UNSET
     if domain is not None and standing.project is not None:
         project = NamedIn(standing.project.id, standing.project.name, Named(domain.id, domain.name))
     elif domain is not None:
         scope_domain = TokenDomain(domain.id, domain.name, "TSI", domain.id)
+    used = token.application_credential
     return TokenDocument(
         TokenWire(
             methods=claims.methods,
             expires_at=iso_micros_z(claims.expires_at),
             issued_at=iso_micros_z(claims.issued_at),
+            audit_ids=[_audit_id(an_id) for an_id in (claims.token_id, claims.parent_id) if an_id],
             user=TokenUser(
-                standing.user.id, standing.user.name, Named(standing.user_domain.id, standing.user_domain.name)
+                user.id,
+                user.name,
+                Named(standing.user_domain.id, standing.user_domain.name),
+                iso_micros_z(user.password_expires_at) if user.password_expires_at else "",
             ),
             project=project,
+            is_domain=UNSET if project is UNSET else False,
             domain=scope_domain,
-            roles=UNSET if domain is None else [Named(role.id, role.name) for role in standing.roles],
+            system=TokenSystem() if claims.scope.system else UNSET,
+            roles=UNSET if claims.scope.is_unscoped else [Named(role.id, role.name) for role in standing.roles],
+            application_credential=UNSET if used is None else _app_credential(used),
             catalog=UNSET if catalog is None else catalog,
         )
     )
 
 
-def project_to_wire(project: Project, base: str) -> dict[str, Any]:
-    return {
-        "id": project.id,
-        "name": project.name,
-        "domain_id": project.domain_id,
-        "parent_id": project.domain_id,
-        "enabled": project.enabled,
-        "is_domain": False,
-        "description": project.description,
-        "tags": [],
-        "options": {},
-        "links": {"self": f"{base}/v3/projects/{project.id}"},
-    }
+def _audit_id(token_id: str) -> str:
+    return base64.urlsafe_b64encode(bytes.fromhex(token_id)).decode().rstrip("=")
 
 
-def domain_to_wire(domain: Domain, base: str) -> dict[str, Any]:
-    return {
-        "id": domain.id,
-        "name": domain.name,
-        "enabled": domain.enabled,
-        "description": domain.description,
-        "links": {"self": f"{base}/v3/domains/{domain.id}"},
-    }
-
-
-def user_to_wire(user: User, base: str) -> dict[str, Any]:
-    email = {"email": user.email} if user.email else {}
-    default_project = {"default_project_id": user.default_project_id} if user.default_project_id else {}
-    return {
-        "id": user.id,
-        "name": user.name,
-        "domain_id": user.domain_id,
-        "enabled": user.enabled,
-        **email,
-        **default_project,
-        "password_expires_at": None,
-        "options": {},
-        "links": {"self": f"{base}/v3/users/{user.id}"},
-    }
-
-
-def role_to_wire(role: Role, base: str, description: str) -> dict[str, Any]:
-    return {
-        "id": role.id,
-        "name": role.name,
-        "domain_id": None,
-        "description": description,
-        "display_name": role.name,
-        "type": "AA",
-        "catalog": "BASE",
-        "options": {},
-        "links": {"self": f"{base}/v3/roles/{role.id}"},
-    }
-
-
-def collection(name: str, entries: list[Any], self_url: str) -> dict[str, Any]:
-    return {name: entries, "links": {"self": self_url, "next": None, "previous": None}}
-
-
-def flag(query: Mapping[str, str], name: str) -> bool | None:
-    """Keystone's reading of a boolean filter; None when it is absent (clients also spell that "None")."""
-    text = query.get(name)
-    return None if text is None or text == "None" else text.lower() not in _FALSE
-
-
-def page_of(query: Mapping[str, str]) -> Page:
-    """`page` counts from 1; without `per_page` the list is whole. Raises: InvalidInputError."""
-    if "per_page" not in query:
-        return Page()
-    per_page = _whole_number(query, "per_page", MAX_PER_PAGE)
-    return Page(limit=per_page, offset=(_whole_number(query, "page", MAX_PAGE) - 1) * per_page)
-
-
-def _whole_number(query: Mapping[str, str], name: str, largest: int) -> int:
-    text = query.get(name, "1")
-    if not (text.isascii() and text.isdecimal() and len(text) < 10 and 1 <= int(text) <= largest):
-        raise InvalidInputError(f"Request parameter {name} is invalid.", field=name)
-    return int(text)
+def _app_credential(used: AppCredentialView) -> TokenAppCredential:
+    rules = [TokenAccessRule(rule.id, rule.service, rule.method, rule.path) for rule in used.access_rules]
+    one = used.credential
+    return TokenAppCredential(one.id, one.name, not one.unrestricted, rules or UNSET)
