@@ -20,7 +20,7 @@ from stillframe.db import Database, metadata, open_database
 from stillframe.identity import service as identity
 from stillframe.identity import tables
 from stillframe.identity.model import Caller, Domain, DomainRef, PasswordLogin, Project, Scope, User
-from stillframe.identity.rows import find_domain, get_user
+from stillframe.identity.rows.accounts import find_domain, get_user
 from stillframe.identity.service import FirstAccount, IssuedToken
 from stillframe.identity.tokens import TokenKeys
 from stillframe.jobs.resources import Resources
@@ -133,7 +133,7 @@ async def _furnish(database: Database, keys: TokenKeys, settings: Settings) -> H
     users = {}
     for name, password in PASSWORDS.items():
         login = PasswordLogin(user_id=None, user_name=name, domain=DomainRef(name="Default"), password=password)
-        users[name] = await identity.authenticate_password(database, login)
+        users[name] = await identity.authenticate_password(database, settings, login)
     async with database.reading() as tx:
         domain = await find_domain(tx, DomainRef(name="Default"))
         project_id = users["demo"].default_project_id

@@ -22,8 +22,8 @@ async def test_the_first_start_makes_one_domain_one_project_and_two_users(home: 
     }
     assert all(is_hex_id(an_id) for an_id in (home.domain.id, home.project.id, home.admin.id, home.demo.id))
     assert (home.domain.name, home.project.name) == ("Default", "eu-de")
-    assert (await home.caller(home.demo)).roles == ("member",)
-    assert (await home.caller(home.demo, home.domain_scope)).roles == ("member",)
+    assert (await home.caller(home.demo)).roles == ("member", "reader")
+    assert (await home.caller(home.demo, home.domain_scope)).roles == ("member", "reader")
 
 
 async def test_the_second_start_changes_nothing(home: Home) -> None:
@@ -32,7 +32,7 @@ async def test_the_second_start_changes_nothing(home: Home) -> None:
             tx, home.keys, region="eu-nl", admin_password="another", user_password="another"
         )
         assert made == []
-        assert await tx.scalar(sa.select(sa.func.count()).select_from(tables.roles)) == 4
+        assert await tx.scalar(sa.select(sa.func.count()).select_from(tables.roles)) == 5
 
 
 async def test_no_secret_is_stored_in_clear(home: Home) -> None:

@@ -12,6 +12,7 @@ from stillframe.errors import ForbiddenError, NotFoundError, UnauthenticatedErro
 from stillframe.identity import service as identity
 from stillframe.identity import tables
 from stillframe.identity.model import (
+    SYSTEM_SCOPE,
     UNSCOPED,
     DomainRef,
     PasswordLogin,
@@ -43,7 +44,7 @@ async def test_a_token_says_who_for_which_project_and_with_which_roles(home: Hom
         caller = await identity.validate_token(tx, home.keys, issued.text)
     assert (caller.user_id, caller.user_name, caller.domain_id) == (home.admin.id, "admin", home.domain.id)
     assert (caller.project_id, caller.project_name) == (home.project.id, "eu-de")
-    assert caller.roles == ("admin", "te_admin")
+    assert caller.roles == ("admin", "member", "reader", "te_admin")
     assert caller.is_admin
     assert not caller.is_reader_only
 
@@ -168,12 +169,14 @@ async def test_a_role_given_later_shows_in_a_token_that_is_out_already(home: Hom
         await identity.grant_role(tx, user.id, "member", home.project_scope)
     async with home.database.reading() as tx:
         caller = await identity.validate_token(tx, home.keys, text)
-    assert caller.roles == ("member", "readonly")
+    assert caller.roles == ("member", "reader", "readonly")
 
 
 async def test_a_token_asked_for_with_a_token_ends_when_that_one_ends(home: Home) -> None:
     first = await home.token(home.demo)
-    second = await identity.log_in(home.database, home.keys, TokenLogin(token=first.text), DomainRef(id=home.domain.id))
+    second = await identity.log_in(
+        home.database, home.keys, home.settings, TokenLogin(token=first.text), DomainRef(id=home.domain.id)
+    )
     assert second.token.claims.expires_at == first.token.claims.expires_at
     assert second.token.claims.methods == ("password", "token")
     assert second.token.caller.scope_domain_id == home.domain.id
@@ -184,7 +187,7 @@ async def test_a_token_cannot_be_got_with_a_revoked_one(home: Home) -> None:
     text = (await home.token(user)).text
     await _revoke(home, user, text)
     with pytest.raises(UnauthenticatedError):
-        await identity.log_in(home.database, home.keys, TokenLogin(token=text), None)
+        await identity.log_in(home.database, home.keys, home.settings, TokenLogin(token=text), None)
 
 
 async def test_revoking_one_token_leaves_the_others_of_the_user(home: Home) -> None:
@@ -224,19 +227,28 @@ async def test_the_scope_asked_for_is_the_scope_of_the_token(home: Home) -> None
         ProjectRef(name="eu-de"): home.project_scope,
         ProjectRef(name="eu-de", domain=DomainRef(name="Default")): home.project_scope,
         DomainRef(name="Default"): home.domain_scope,
-        SystemRef(): home.domain_scope,
+        SystemRef(): SYSTEM_SCOPE,
         UnscopedRef(): UNSCOPED,
         None: home.domain_scope,
     }
     token = TokenLogin(token=(await home.token(home.admin)).text)
     for ref, expected in scopes.items():
-        issued = await identity.log_in(home.database, home.keys, token, ref)
+        issued = await identity.log_in(home.database, home.keys, home.settings, token, ref)
         assert issued.token.claims.scope == expected, ref
 
 
-async def test_a_user_without_a_role_on_the_domain_gets_no_scope_when_none_is_asked_for(home: Home) -> None:
-    token = TokenLogin(token=(await home.token(await home.new_user())).text)
-    issued = await identity.log_in(home.database, home.keys, token, None)
+async def test_a_user_without_a_role_on_the_domain_gets_the_default_project_when_no_scope_is_asked_for(
+    home: Home,
+) -> None:
+    user = await home.new_user()
+    token = TokenLogin(token=(await home.token(user)).text)
+    issued = await identity.log_in(home.database, home.keys, home.settings, token, None)
+    assert issued.token.claims.scope == home.project_scope
+    unscoped = (await home.token(user, UNSCOPED)).text
+    async with home.database.writing() as tx:
+        await identity.withdraw_role(tx, user.id, "member", home.project_scope)
+    token = TokenLogin(token=unscoped)
+    issued = await identity.log_in(home.database, home.keys, home.settings, token, None)
     assert issued.token.claims.scope == UNSCOPED
     assert issued.token.caller.roles == ()
 
@@ -260,14 +272,14 @@ async def test_a_user_without_a_role_on_the_domain_gets_no_scope_when_none_is_as
 async def test_a_scope_that_is_not_there_or_not_the_user_s_is_refused(home: Home, ref: ProjectRef) -> None:
     token = TokenLogin(token=(await home.token(home.demo)).text)
     with pytest.raises(UnauthenticatedError):
-        await identity.log_in(home.database, home.keys, token, ref)
+        await identity.log_in(home.database, home.keys, home.settings, token, ref)
 
 
 async def test_a_project_without_a_role_on_it_is_refused(home: Home) -> None:
     project = await home.new_project()
     token = TokenLogin(token=(await home.token(home.demo)).text)
     with pytest.raises(UnauthenticatedError):
-        await identity.log_in(home.database, home.keys, token, ProjectRef(id=project.id))
+        await identity.log_in(home.database, home.keys, home.settings, token, ProjectRef(id=project.id))
 
 
 async def test_a_password_logs_in_by_name_and_by_id(home: Home) -> None:
@@ -275,7 +287,7 @@ async def test_a_password_logs_in_by_name_and_by_id(home: Home) -> None:
         login("demo", PASSWORDS["demo"]),
         PasswordLogin(user_id=home.demo.id, user_name=None, domain=DomainRef(), password=PASSWORDS["demo"]),
     ):
-        assert await identity.authenticate_password(home.database, given) == home.demo
+        assert await identity.authenticate_password(home.database, home.settings, given) == home.demo
 
 
 @pytest.mark.parametrize(
@@ -293,7 +305,7 @@ async def test_a_password_logs_in_by_name_and_by_id(home: Home) -> None:
 async def test_wrong_credentials_are_refused_alike(home: Home, name: str, domain: str, password: str) -> None:
     given = PasswordLogin(user_id=None, user_name=name, domain=DomainRef(name=domain), password=password)
     with pytest.raises(UnauthenticatedError) as refused:
-        await identity.authenticate_password(home.database, given)
+        await identity.authenticate_password(home.database, home.settings, given)
     assert refused.value.message == UnauthenticatedError.default_message
 
 
@@ -301,13 +313,13 @@ async def test_a_disabled_user_s_password_is_refused(home: Home) -> None:
     user = await home.new_user()
     await _disable_user(home, user, "")
     with pytest.raises(UnauthenticatedError):
-        await identity.authenticate_password(home.database, login(user.name, "secret"))
+        await identity.authenticate_password(home.database, home.settings, login(user.name, "secret"))
 
 
 async def test_a_password_that_changes_while_it_is_checked_gives_no_token(home: Home) -> None:
     """The check began with the old password; its token carries the epoch of then and is void."""
     user = await home.new_user()
-    before = await identity.authenticate_password(home.database, login(user.name, "secret"))
+    before = await identity.authenticate_password(home.database, home.settings, login(user.name, "secret"))
     await _change_password(home, user, "")
     async with home.database.reading() as tx:
         issued = await identity.issue_token(tx, home.keys, before, home.project_scope, methods=("password",))

@@ -55,7 +55,7 @@ async def test_a_password_gets_a_project_token(home: Home) -> None:
         "user": {"id": home.demo.id, "name": "demo", "domain": domain, "password_expires_at": ""},
         "project": {"id": home.project.id, "name": "eu-de", "domain": domain},
     }
-    assert [role["name"] for role in token["roles"]] == ["member"]
+    assert [role["name"] for role in token["roles"]] == ["member", "reader"]
     assert "domain" not in token
     text = answer.headers["x-subject-token"]
     assert re.fullmatch(r"[A-Za-z0-9_-]{1,4095}", text)
@@ -123,7 +123,7 @@ async def test_a_domain_token_has_the_domain_and_only_endpoints_without_a_projec
 @pytest.mark.parametrize("scope", ["unscoped", {"unscoped": {}}])
 async def test_an_unscoped_token_has_neither_roles_nor_catalog(home: Home, scope: object) -> None:
     token = (await log_in(home, "demo", scope)).json()["token"]
-    assert set(token) == {"methods", "expires_at", "issued_at", "user"}
+    assert set(token) == {"methods", "expires_at", "issued_at", "audit_ids", "user"}
 
 
 async def test_an_unscoped_token_finds_its_projects_and_trades_itself_in(home: Home) -> None:
@@ -140,9 +140,12 @@ async def test_an_unscoped_token_finds_its_projects_and_trades_itself_in(home: H
     assert second["project"]["id"] == home.project.id
 
 
-async def test_system_scope_is_the_domain_for_administrators_and_nothing_for_others(home: Home) -> None:
+async def test_the_whole_system_is_a_scope_for_who_holds_a_role_on_it(home: Home) -> None:
     token = (await log_in(home, "admin", {"system": {"all": True}})).json()["token"]
-    assert token["domain"]["id"] == home.domain.id
+    assert token["system"] == {"all": True}
+    assert "admin" in {role["name"] for role in token["roles"]}
+    assert not {"project", "domain"} & set(token)
+    assert {entry["type"] for entry in token["catalog"]} == {"identity", "image", "ims", "network", "object"}
     assert (await log_in(home, "demo", {"system": {"all": True}})).status_code == 401
 
 

@@ -56,17 +56,17 @@ def test_an_enterprise_project_that_is_no_uuid_is_told(system: System, stopped_s
 
 
 def test_a_reader_may_look_and_not_create(system: System, stopped_server: str) -> None:
-    roles = system.sql("SELECT id FROM roles WHERE name = 'readonly'")
+    (reader,) = system.sql("SELECT id FROM roles WHERE name = 'readonly'")
     (member,) = system.sql("SELECT id FROM roles WHERE name = 'member'")
-    change = "UPDATE role_assignments SET role_id = :new WHERE role_id = :old"
-    system.sql(change, new=roles[0].id, old=member.id)
+    change = "UPDATE effective_roles SET role_id = :new WHERE role_id = :old"
+    system.sql(change, new=reader.id, old=member.id)
     try:
         answer = create(system, name="n", instance_id=stopped_server)
         assert (answer.status_code, refusal(answer)) == (403, "IMG.0026")
         with system.http("image") as image:
             assert image.get("/v2/cloudimages").status_code == 200
     finally:
-        system.sql(change, new=member.id, old=roles[0].id)
+        system.sql(change, new=member.id, old=reader.id)
 
 
 def export(system: System, image_id: str, **body: Any) -> httpx.Response:
