@@ -111,12 +111,9 @@ def test_an_export_to_a_bucket_that_is_not_there_or_an_object_that_is_told(
 
 
 def test_another_projects_bucket_is_as_if_it_were_not_there(system: System, captured_image: str) -> None:
-    system.sql(
-        "INSERT INTO projects (id, name, domain_id, enabled, description) "
-        "SELECT :id, 'eu-de_other', domain_id, enabled, '' FROM projects LIMIT 1",
-        id="f" * 32,
-    )
-    other = system.data_dir / "obs" / ("f" * 32) / "foreign"
+    with system.http("identity", "stillframe-admin") as identity:
+        made = identity.post("/v3/projects", json={"project": {"name": "eu-de_other"}}).json()["project"]
+    other = system.data_dir / "obs" / made["id"] / "foreign"
     other.mkdir(parents=True)
     assert refusal(export(system, captured_image, bucket_url="foreign:k")) == "IMG.0069"
 
