@@ -10,6 +10,7 @@ kind runs at a time, and the old layer says which file took its place.
 from stillframe.blobs.digests import file_digests
 from stillframe.config import Settings
 from stillframe.db import Transaction
+from stillframe.errors import NotFoundError
 from stillframe.images import rows
 from stillframe.images.model import ImageStatus
 from stillframe.jobs import service as jobs
@@ -44,8 +45,11 @@ async def submit(tx: Transaction, image_id: str, layer_id: str, settings: Settin
 
 
 async def _done_before(tx: Transaction, job: Job) -> Layer | None:
-    """The file another job has made of the same layer."""
-    source = await layers.get_layer(tx, job.args["layer_id"])
+    """The file another job has made of the same layer; none of a layer that went with the last image on it."""
+    try:
+        source = await layers.get_layer(tx, job.args["layer_id"])
+    except NotFoundError:
+        return None
     return await layers.get_layer(tx, source.superseded_by) if source.superseded_by else None
 
 

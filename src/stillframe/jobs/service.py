@@ -13,7 +13,7 @@ from stillframe.errors import ConflictError, JobNotStoredError, NotFoundError, S
 from stillframe.jobs import rows
 from stillframe.jobs.model import LIVE, Job, JobQuery, JobState, NewJob, Service
 from stillframe.kit.clock import utcnow
-from stillframe.kit.ids import derived_uuid, new_hex_id
+from stillframe.kit.ids import derived_uuid, is_hex_id, is_uuid, new_hex_id
 
 
 async def submit_job(tx: Transaction, new: NewJob) -> Job:
@@ -79,8 +79,8 @@ async def record_sub_jobs(
 
 
 async def get_job(tx: Transaction, job_id: str, *, project_id: str, service: Service) -> Job:
-    """Raises: NotFoundError also for another project's job and for one of another service."""
-    job = await rows.get_job(tx, job_id)
+    """`job_id` may be any text. Raises: NotFoundError also for another project's job and for one of another service."""
+    job = await rows.get_job(tx, job_id) if is_hex_id(job_id) or is_uuid(job_id) else None
     if job is None or job.project_id != project_id or job.service is not service:
         raise NotFoundError(f"No job with id {job_id} was found.")
     return job

@@ -74,7 +74,14 @@ async def test_a_job_is_shown_to_its_project_only(desk: Desk) -> None:
     assert (await desk.ask("GET", f"/v1/{OURS}/jobs/{job.id}", role="readonly")).status_code == 200
     assert await desk.refusal("DELETE", f"/v1/{OURS}/jobs/{job.id}", role="readonly") == "IMG.0026"
     assert await desk.refusal("GET", f"/v1/{OURS}/jobs/{job.id}", project=THEIRS) == "IMG.0030"
-    for path in (f"/v1/{THEIRS}/jobs/{job.id}", f"/v1/cloudimages/job/{job.id}", "/v1/cloudimages/job/x"):
+    own = f"/v1/{THEIRS}/jobs"
+    for path in (
+        f"{own}/{job.id}",
+        f"{own}/x",
+        f"{own}/%00",
+        f"/v1/cloudimages/job/{job.id}",
+        "/v1/cloudimages/job/%00",
+    ):
         assert await desk.refusal("GET", path, project=THEIRS) == "IMG.0023"
 
 

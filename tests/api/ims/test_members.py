@@ -5,6 +5,7 @@ import uuid
 
 import pytest
 
+from stillframe.api import compute_v2
 from stillframe.identity.model import Project
 from stillframe.identity.rows import insert_project
 from stillframe.images.model import ImageKind, ImageStatus, Visibility
@@ -284,6 +285,30 @@ async def test_an_outsider_cannot_tell_an_image_from_none(small_desk: Desk) -> N
         nobody = await answer_for(str(uuid.uuid4()), *door)
         assert await answer_for(private, *door) == nobody, door
         assert await answer_for(shared, *door) == nobody, door
+
+
+async def test_a_server_is_started_from_a_shared_image_by_its_members_and_nobody_else(small_desk: Desk) -> None:
+    """An outsider hears what he would hear of an image that is not there."""
+    image = (await small_desk.image()).id
+    unknown = str(uuid.uuid4())
+    await share(small_desk, image)
+    await answer(small_desk, image, "accepted")
+    async with small_desk.world.door(compute_v2) as nova:
+
+        async def boot(image_id: str, project: str) -> tuple[int, str]:
+            nova.speak_as(project)
+            server = {"name": "s", "flavorRef": "s3.tiny", "imageRef": image_id, "networks": "auto"}
+            answered = await nova.post(
+                f"/v2.1/{project}/servers", json={"server": server}, headers={"OpenStack-API-Version": "compute 2.60"}
+            )
+            return answered.status_code, answered.text.replace(image_id, "ID")
+
+        assert (await boot(image, THEIRS))[0] == 202
+        refused = await boot(image, OTHERS)
+        assert refused == await boot(unknown, OTHERS)
+        assert refused[0] == 400
+        await small_desk.job("DELETE", MEMBERS, {"images": [image], "projects": [THEIRS]})
+        assert await boot(image, THEIRS) == refused
 
 
 async def test_batches_at_once_do_not_lose_a_member(desk: Desk) -> None:
