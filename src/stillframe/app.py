@@ -28,7 +28,8 @@ DOORS: dict[str, tuple[Any, ...]] = {
     "network": (network_v2,),
     "console": (console,),
 }
-"""The doors of each service. The first one of a service also answers for paths that no door knows."""
+"""The doors of each service. The first one of a service also answers for paths that no door knows, and may have a
+wrapper `around` all of them."""
 
 MAX_BODY_BYTES = 4 * MIB
 """Of every request but uploads, whose routes say so themselves."""
@@ -82,8 +83,9 @@ def _service(name: str, packages: tuple[Any, ...], resources: Resources) -> ASGI
         logging_config=None,
         request_max_body_size=MAX_BODY_BYTES,
     )
+    around: Callable[[ASGIApp], ASGIApp] = getattr(packages[0], "around", lambda inner: inner)
     guarded = AuthMiddleware(
-        app, database=database, token_keys=token_keys, settings=settings, is_open=_open_paths(packages)
+        around(app), database=database, token_keys=token_keys, settings=settings, is_open=_open_paths(packages)
     )
     return RequestLog(guarded, name)
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from stillframe.db import Transaction, UtcTime, metadata
+from stillframe.images.errors import ImageIdTakenError
 from stillframe.images.model import (
     Image,
     ImageKind,
@@ -207,7 +208,11 @@ def _columns(image: Image) -> dict[str, Any]:
 
 
 async def insert_image(tx: Transaction, image: Image) -> None:
-    await tx.execute(sa.insert(images).values(**_columns(image)))
+    """Raises: ImageIdTakenError, after which the transaction can only be given up."""
+    try:
+        await tx.execute(sa.insert(images).values(**_columns(image)))
+    except sa.exc.IntegrityError as error:
+        raise ImageIdTakenError(f"Image ID {image.id} already exists!", cause=error) from None
     await _insert_tags_and_properties(tx, image)
 
 

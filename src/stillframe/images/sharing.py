@@ -27,8 +27,7 @@ async def add_member(tx: Transaction, caller: Caller, image_id: str, project_id:
     Raises: as `get_own_image`; SharingForbiddenError for public and community images, MemberExistsError, TooManyError.
     """
     image = await get_own_image(tx, caller, image_id)
-    if image.visibility not in {Visibility.PRIVATE, Visibility.SHARED}:
-        raise SharingForbiddenError
+    _require_shareable(image)
     if await rows.get_member(tx, image.id, project_id) is not None:
         raise MemberExistsError(f"Member {project_id} is duplicated for image {image.id}")
     if len(await rows.list_members(tx, image.id)) >= MAX_MEMBERS:
@@ -57,15 +56,13 @@ async def remove_member(tx: Transaction, caller: Caller, image_id: str, project_
 async def answer_share(tx: Transaction, caller: Caller, image_id: str, project_id: str, status: MemberStatus) -> Member:
     """What the project shared with thinks of it; an administrator of the platform may answer for it.
 
-    Raises: ImageNotFoundError, MemberAnswerForbiddenError, MemberNotFoundError.
+    Raises: as `get_member`, MemberAnswerForbiddenError.
     """
     caller.require_writer()
-    image = await get_visible_image(tx, caller, image_id, lock=True)
+    await get_visible_image(tx, caller, image_id, lock=True)
+    member = await get_member(tx, caller, image_id, project_id)
     if caller.project_id != project_id and not caller.is_platform_admin:
         raise MemberAnswerForbiddenError
-    member = await rows.get_member(tx, image.id, project_id)
-    if member is None:
-        raise MemberNotFoundError(f"{project_id[:255]} is not a member of image {image.id}")
     answered = replace(member, status=status, updated_at=utcnow())
     await rows.update_member(tx, answered)
     return answered
@@ -74,9 +71,10 @@ async def answer_share(tx: Transaction, caller: Caller, image_id: str, project_i
 async def list_members(tx: Transaction, caller: Caller, image_id: str) -> list[Member]:
     """All of them for the owner, for a member itself only.
 
-    Raises: ImageNotFoundError.
+    Raises: ImageNotFoundError, SharingForbiddenError for public and community images, which have none.
     """
     image = await get_visible_image(tx, caller, image_id)
+    _require_shareable(image)
     members = await rows.list_members(tx, image.id)
     if is_owner(caller, image) or caller.is_platform_admin:
         return members
@@ -84,11 +82,16 @@ async def list_members(tx: Transaction, caller: Caller, image_id: str) -> list[M
 
 
 async def get_member(tx: Transaction, caller: Caller, image_id: str, project_id: str) -> Member:
-    """Raises: ImageNotFoundError, MemberNotFoundError, which also hides members from each other."""
+    """Raises: as `list_members`; MemberNotFoundError, which also hides members from each other."""
     found = [one for one in await list_members(tx, caller, image_id) if one.project_id == project_id]
     if not found:
         raise MemberNotFoundError(f"{project_id[:255]} is not a member of image {image_id}")
     return found[0]
+
+
+def _require_shareable(image: Image) -> None:
+    if image.visibility not in {Visibility.PRIVATE, Visibility.SHARED}:
+        raise SharingForbiddenError
 
 
 async def _set_visibility(tx: Transaction, image: Image, visibility: Visibility) -> None:

@@ -61,7 +61,7 @@ class Door(httpx.AsyncClient):
     """Speaks as a project, and with a role, of the test's choice."""
 
     def __init__(self, app: Litestar) -> None:
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        transport = httpx.ASGITransport(image_v2.around(app), raise_app_exceptions=False)
         super().__init__(transport=transport, base_url="http://images:9292")
         self.speak_as(OURS)
 

@@ -3,8 +3,13 @@
 import uuid
 from typing import Any
 
+import jsonschema_rs
+
+from stillframe.db import Database
+from stillframe.images.model import ImageKind, ImageStatus, Visibility
 from tests.api.image_v2.conftest import QUOTA, Door
-from tests.images.helpers import OURS, THEIRS
+from tests.images.helpers import OURS, THEIRS, insert
+from tests.images.helpers import image as described
 
 BASE_NAMES = {
     *("id", "name", "status", "visibility", "protected", "os_hidden", "checksum", "os_hash_algo", "os_hash_value"),
@@ -220,7 +225,45 @@ async def test_unknown_paths_and_methods_answer_in_the_same_envelope(door: Door)
     assert (unknown.status_code, unknown.json()["title"]) == (404, "Not Found")
     wrong = await door.put("/v2/images")
     assert (wrong.status_code, wrong.json()["code"]) == (405, "405 Method Not Allowed")
-    assert "GET" in wrong.headers["allow"]
+    assert wrong.headers["allow"] == "GET, POST"
+    for method, path, allowed in (
+        ("HEAD", "/v2/images/x", "GET, PATCH, DELETE"),
+        ("POST", "/v2/images/x/file", "GET, PUT"),
+        ("GET", "/v2/images/x/tags/y", "PUT, DELETE"),
+        ("PATCH", "/v2/images/x/members/y", "GET, PUT, DELETE"),
+        ("GET", "/v2/images/x/actions/deactivate", "POST"),
+        ("DELETE", "/v2/schemas/image", "GET"),
+    ):
+        refused = await door.request(method, path)
+        assert (refused.status_code, refused.headers["allow"]) == (405, allowed), (method, path)
+
+
+async def test_a_path_that_ends_with_a_slash_leads_nowhere(door: Door) -> None:
+    """A client that asks for the image of no id must neither be given all images nor delete any."""
+    made = await door.create()
+    for path in (
+        "/v2/images/",
+        f"/v2/images/{made['id']}/",
+        f"/v2/images/{made['id']}/tags/",
+        "/v2/schemas/",
+        "/v2/metadefs/namespaces/",
+    ):
+        for method in ("GET", "DELETE", "PUT"):
+            answer = await door.request(method, path)
+            assert (answer.status_code, answer.json()["code"]) == (404, "404 Not Found"), (method, path)
+    assert (await door.put(f"/v2/images/{made['id']}/tags/a%2F")).status_code == 204
+
+
+async def test_every_listed_version_is_a_name_of_the_one_api(door: Door) -> None:
+    made = await door.create(name="one")
+    for version in (await door.get("/versions")).json()["versions"]:
+        path = f"/{version['id']}/images/{made['id']}"
+        assert (await door.get(path)).json()["id"] == made["id"]
+    assert (await door.put(f"/v2.7/images/{made['id']}/tags/a%2Fb")).status_code == 204
+    assert (await door.get(f"/v2/images/{made['id']}")).json()["tags"] == ["a/b"]
+    assert (await door.get("/v2.0/images?limit=1")).json()["first"] == "/v2/images?limit=1"
+    for unknown in ("/v2.99/images", "/v3/images", "/v2.1/cloudimages", "/v2.0/images/"):
+        assert (await door.get(unknown)).status_code == 404
 
 
 async def test_version_documents_lead_back_to_where_they_were_asked(door: Door) -> None:
@@ -235,6 +278,36 @@ async def test_version_documents_lead_back_to_where_they_were_asked(door: Door) 
     listed = await door.get("/versions", headers={"host": "elsewhere:1"})
     assert listed.status_code == 200
     assert listed.json()["versions"][0]["links"][0]["href"] == "http://elsewhere:1/v2/"
+
+
+async def test_real_answers_hold_to_the_published_schemas(door: Door, database: Database) -> None:
+    shared = described(minute=1, name=None, visibility=Visibility.SHARED, tags=("x",), properties={"trait:X": ""})
+    await insert(
+        database,
+        shared,
+        described(
+            minute=2, properties={"__whole_image": "true", "__system_support_market": "false"}, description="text"
+        ),
+        described(minute=3, disk_format="zvhd2", container_format="bare", origin="instance,x", source_image_id="y"),
+        described(minute=4, status=ImageStatus.ACTIVE, size_bytes=5, checksum="a" * 32, os_hash_value="b" * 128),
+        described(THEIRS, minute=5, visibility=Visibility.PUBLIC, kind=ImageKind.ISO, max_ram_mib=7),
+    )
+    gone = await door.create(name="gone")
+    await door.delete(f"/v2/images/{gone['id']}")
+    await door.post(f"/v2/images/{shared.id}/members", json={"member": THEIRS})
+    one, several = [(await door.get(f"/v2/schemas/{name}")).json() for name in ("image", "images")]
+    listed = (await door.get("/v2/images")).json()
+    listed["images"] += (await door.get("/v2/images?status=deleted")).json()["images"]
+    jsonschema_rs.validate(several, listed)
+    assert len(listed["images"]) == 6
+    for each in listed["images"]:
+        jsonschema_rs.validate(one, each)
+    member, members = [(await door.get(f"/v2/schemas/{name}")).json() for name in ("member", "members")]
+    sharing = (await door.get(f"/v2/images/{shared.id}/members")).json()
+    jsonschema_rs.validate(members, sharing)
+    jsonschema_rs.validate(member, sharing["members"][0])
+    for wrong in ({"name": 5}, {"other": True}, {"tags": "x"}, {"disk_format": "paper"}, {"id": "x"}):
+        assert not jsonschema_rs.is_valid(one, wrong), wrong
 
 
 async def test_the_schema_knows_every_attribute_an_image_has(door: Door) -> None:

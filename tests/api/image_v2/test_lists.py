@@ -38,6 +38,9 @@ FOUND = [
     ("name=in:a,gold", ["gold", "a"]),
     ('name=in:"b,c",a', ["b,c", "a"]),
     (r'name=in:"d\"e"', ['d"e']),
+    ("name=eq:a", ["a"]),
+    ("name=eq:b,c", ["b,c"]),
+    ("name=so:what", []),
     ("status=active", ["gold"]),
     ("status=in:active,queued&name=a", ["a"]),
     ("status=nonsense", []),
@@ -109,6 +112,7 @@ MEANINGLESS = [
     *("sort=name:up", "sort=owner", "sort=name&sort_key=name", "sort=name&sort_dir=asc", "sort_key=x", "sort="),
     *("sort_key=name&sort_dir=asc&sort_dir=desc", "sort_dir=sideways", "sort=" + "name," * 9 + "name"),
     *("visibility=secret", "member_status=maybe", "protected=perhaps", "os_hidden=perhaps"),
+    *("name=neq:a", "id=gt:a", "status=lte:active", "name=%ff", "%ff=x"),
     *('name=in:"a', 'name=in:a"b"', 'status=in:"a"b'),
     *("created_at=yesterday", "created_at=gt:", "updated_at=lt:2026-13-01", "created_at=gt:9999-12-31T23:59:59Z"),
     *(

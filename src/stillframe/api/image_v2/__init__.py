@@ -19,6 +19,7 @@ from stillframe.api.image_v2 import (
 )
 from stillframe.api.image_v2.discovery import OPEN_REQUESTS
 from stillframe.api.image_v2.errors import exception_handlers
+from stillframe.api.image_v2.paths import GlancePaths
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 """Of descriptions and patches; 128 properties of 16 thousand letters each fit."""
@@ -42,4 +43,7 @@ handlers = [
     ),
 ]
 
-__all__ = ["OPEN_REQUESTS", "exception_handlers", "handlers"]
+around = GlancePaths
+"""Between the application and what checks who is asking."""
+
+__all__ = ["OPEN_REQUESTS", "around", "exception_handlers", "handlers"]

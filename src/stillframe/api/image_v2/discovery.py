@@ -8,8 +8,8 @@ from typing import Any
 from litestar import Request, get
 from litestar.exceptions import NotFoundException
 
-_SUPPORTED = ("v2.15", "v2.13", "v2.12", "v2.11", "v2.10", *(f"v2.{minor}" for minor in range(9, -1, -1)))
-"""As a Glance with stores lists them; 2.14, 2.16 and 2.18 are of its cache, which is not there."""
+VERSIONS = ("v2.17", "v2.15", "v2.13", "v2.12", "v2.11", "v2.10", *(f"v2.{minor}" for minor in range(9, -1, -1)))
+"""Newest first. As a Glance with stores lists them; 2.14, 2.16 and 2.18 are of its cache, which is not there."""
 
 OPEN_REQUESTS = frozenset(
     ("GET", path) for path in ("/", "/versions", "/versions/", "/v2", "/v2/", "/v1", "/v1/", "/v1.1", "/v1.1/")
@@ -24,7 +24,7 @@ def base_url(request: Request[Any, Any, Any]) -> str:
 
 def _versions(request: Request[Any, Any, Any]) -> dict[str, Any]:
     links = [{"rel": "self", "href": f"{base_url(request)}/v2/"}]
-    statuses = {"v2.17": "CURRENT"} | dict.fromkeys(_SUPPORTED, "SUPPORTED")
+    statuses = dict.fromkeys(VERSIONS, "SUPPORTED") | {VERSIONS[0]: "CURRENT"}
     return {"versions": [{"id": name, "status": status, "links": links} for name, status in statuses.items()]}
 
 

@@ -27,7 +27,7 @@ from stillframe.images.queries import (
 _MAX_SIZE = 2**62
 _MAX_FILTERS = 64
 _MAX_LISTED = 2000
-_LISTS_ALLOWED = frozenset({"id", "name", "status", "container_format", "disk_format"})
+_OPERATORS_ALLOWED = frozenset({"id", "name", "status", "container_format", "disk_format"})
 _ITEM = r'"(?:\\.|[^"\\])*"|[^",]*'
 _ITEMS = re.compile(rf"(?:{_ITEM})(?:,(?:{_ITEM}))*")
 _SPACE_FOR_PLUS = re.compile(r" (?=\d\d:?\d\d$)")
@@ -192,10 +192,14 @@ _SPECIAL: dict[str, Callable[[QueryParts, str], None]] = {
 
 
 def _items(name: str, text: str) -> list[str]:
-    """The texts of `in:a,"b,c"`, or the one text itself."""
-    if name not in _LISTS_ALLOWED or not text.startswith("in:"):
+    """The texts of `in:a,"b,c"`, or the one text of `eq:a`, or the text itself, even with a colon in it."""
+    operator, _, listed = text.partition(":")
+    if name not in _OPERATORS_ALLOWED or operator not in {"in", *Comparison}:
         return [text]
-    listed = text.removeprefix("in:")
+    if operator == Comparison.EQ:
+        return [listed]
+    if operator != "in":
+        raise InvalidInputError(f"{name!r} cannot be compared with the operator {operator}.", field=name)
     if not _ITEMS.fullmatch(listed):
         raise InvalidInputError(f"The quotes in the list of {name!r} do not match.", field=name)
     items = [_unquoted(item) for item in re.findall(rf"(?:^|,)({_ITEM})", listed)]

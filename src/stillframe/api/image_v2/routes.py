@@ -12,6 +12,7 @@ from stillframe.api.image_v2.kinds import checked_text
 from stillframe.api.image_v2.pages import glance_query, page_links
 from stillframe.config import Settings
 from stillframe.db import Transaction
+from stillframe.errors import InvalidInputError
 from stillframe.identity.model import Caller
 from stillframe.images import service as images
 from stillframe.images import sharing
@@ -22,8 +23,11 @@ Json = dict[str, Any]
 
 
 def query_pairs(request: AnyRequest) -> list[tuple[str, str]]:
-    """In their order, with repetitions and empty values."""
-    return parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    """In their order, with repetitions and empty values. Raises: InvalidInputError for what is not UTF-8."""
+    try:
+        return parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True, errors="strict")
+    except UnicodeDecodeError:
+        raise InvalidInputError("The query string is not UTF-8.") from None
 
 
 def media_type(request: AnyRequest) -> str:

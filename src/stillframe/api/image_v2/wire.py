@@ -142,6 +142,11 @@ def image_schema() -> dict[str, Any]:
         properties[name] = {**text, "readOnly": True, **flag}
     for name in ("__imagetype", "__image_size", "__image_source_type", "__lazyloading", "stores"):
         properties[name] = {**text, "readOnly": True, "is_base": False}
+    for name in sorted(_BOOLEANS):
+        properties[name] = {"type": ["boolean", "string"], "enum": [True, False, "true", "false"], "is_base": False}
+    properties["deleted"] = {"type": "boolean", "readOnly": True, "is_base": False}
+    properties["deleted_at"] = {**text, "readOnly": True, "is_base": False}
+    properties["id"]["pattern"] = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
     return {
         "name": "image",
         "properties": properties,
