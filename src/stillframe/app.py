@@ -12,7 +12,7 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.types import ASGIApp
 
-from stillframe.api import compute_v2, console, identity_v3, image_v2, ims, network_v2, volume_v3
+from stillframe.api import compute_v2, console, identity_v3, image_v2, ims, network_v2, volume_v3, vpc_v1
 from stillframe.api.asgi import ByPort, RequestLog
 from stillframe.api.auth import AuthMiddleware
 from stillframe.db import Database, Transaction
@@ -25,7 +25,7 @@ DOORS: dict[str, tuple[Any, ...]] = {
     "image": (image_v2, ims),
     "compute": (compute_v2,),
     "volume": (volume_v3,),
-    "network": (network_v2,),
+    "network": (network_v2, vpc_v1),
     "console": (console,),
 }
 """The doors of each service. The first one of a service also answers for paths that no door knows, and may have a

@@ -20,7 +20,8 @@ TITLES = {
     "ims": "IMS (v1 and v2 cloudimages)",
     "compute_v2": "Servers (Nova v2.1, ECS v1)",
     "volume_v3": "Volumes (Cinder v3, EVS)",
-    "network_v2": "Networks (Neutron v2.0, VPC v1)",
+    "network_v2": "Networks (Neutron v2.0)",
+    "vpc_v1": "VPC (v1)",
     "console": "Web console",
 }
 
