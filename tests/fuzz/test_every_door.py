@@ -4,6 +4,7 @@ The routes are read off the application, so a route that is added is attacked wi
 """
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -13,7 +14,11 @@ from hypothesis import strategies as st
 
 from stillframe.app import DOORS
 from stillframe.coverage import operations
+from tests.conftest import BACKENDS
 from tests.system import System
+
+# PostgreSQL refuses what SQLite takes, NUL characters and integers of over 64 bits, so it is the one to ask.
+pytestmark = pytest.mark.parametrize("system", BACKENDS[1:], indirect=True)
 
 ROUTES = [
     (service, operation.method, operation.path)
@@ -122,9 +127,15 @@ def url_of(system: System, service: str, path: str, segment: str) -> str:
     return system.url(service) + "/".join(parts)
 
 
-def attack(system: System, method: str, url: str, content: bytes) -> None:
+@pytest.fixture(scope="module")
+def client(system: System) -> Iterator[httpx.Client]:
     headers = {"X-Auth-Token": system.token(), "Content-Type": "application/json"}
-    answer = httpx.request(method, url, content=content, headers=headers, timeout=60)
+    with httpx.Client(headers=headers, timeout=60) as opened:
+        yield opened
+
+
+def attack(client: httpx.Client, method: str, url: str, content: bytes) -> None:
+    answer = client.request(method, url, content=content)
     assert answer.status_code < 500 or answer.status_code == 501, (method, url, content[:200], answer.text[:500])
     assert "Traceback" not in answer.text
     if answer.content and method != "HEAD" and answer.status_code >= 400:
@@ -133,14 +144,14 @@ def attack(system: System, method: str, url: str, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=" ".join)
-def test_broken_bodies_are_refused(system: System, route: tuple[str, str, str]) -> None:
+def test_broken_bodies_are_refused(system: System, client: httpx.Client, route: tuple[str, str, str]) -> None:
     service, method, path = route
     url = url_of(system, service, path, "877a2cda-ba63-4e1e-b95f-e67e48b6129a")
-    for content in STANDARD:
-        attack(system, method, url, content)
+    for content in STANDARD if method in {"POST", "PUT", "PATCH"} else STANDARD[:3]:
+        attack(client, method, url, content)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     route=st.sampled_from(ROUTES),
     body=st.dictionaries(KEYS, VALUES, max_size=4),
@@ -148,11 +159,11 @@ def test_broken_bodies_are_refused(system: System, route: tuple[str, str, str]) 
     query=QUERIES,
 )
 def test_well_formed_nonsense_is_refused(
-    system: System, route: tuple[str, str, str], body: dict[str, Any], segment: str, query: str
+    system: System, client: httpx.Client, route: tuple[str, str, str], body: dict[str, Any], segment: str, query: str
 ) -> None:
     service, method, path = route
     url = url_of(system, service, path, segment)
-    attack(system, method, f"{url}?{query}" if query else url, json.dumps(body).encode())
+    attack(client, method, f"{url}?{query}" if query else url, json.dumps(body).encode())
 
 
 def test_nothing_is_left_of_all_that(system: System, servers_before: set[str]) -> None:
