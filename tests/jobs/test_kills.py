@@ -11,15 +11,20 @@ from typing import Any
 
 import pytest
 
+from tests.api.ims.importing import make_ova, post, put, same_disk, show
 from tests.conftest import BACKENDS, database_url_for, running_system
 from tests.system import WEB_PORT, System
 from tests.web_server import WebServer
+from tests.qemu.disks import MIB, random_file
 
 KILLER = Path(__file__).parent / "killer"
 
 CAPTURE_STEPS = ["image_capture.make_overlay", "image_capture.seal"]
 CONSOLIDATE_STEPS = ["image_consolidate.flatten", "image_consolidate.digest", "image_consolidate.swap"]
 IMPORTED = bytes(range(256)) * 2_000
+IMPORT_STEPS = ["receive", "examine", "convert", "configure", "digest", "finish"]
+IMPORT_KILLS = [("receive", "before"), ("receive", "during"), *((step, "after") for step in IMPORT_STEPS)]
+IMPORT_KILLS.insert(4, ("convert", "during"))
 EXPORT_STEPS = ["image_export.wait", "image_export.convert", "image_export.upload", "image_export.finish"]
 
 
@@ -143,6 +148,46 @@ def test_an_export_survives_a_kill_at_every_step(killable: Killable, step: str, 
     assert killable.system.wait_for_job(job_id)["status"] == "SUCCESS"
     assert killable.system.s3().head_object(Bucket="exports", Key=key)["ContentLength"] > 0
     killable.delete_image(image_id)
+    killable.check_files()
+
+
+def test_an_import_survives_a_kill_after_every_step_and_in_the_middle_of_the_long_ones(
+    killable: Killable, tmp_path: Path
+) -> None:
+    """One job, whose worker dies nine times."""
+    system, disk = killable.system, random_file(tmp_path / "disk", 24 * MIB)
+    job_id = ""
+    archive = put(system, "killed.ova", make_ova(tmp_path / "killed.ova", [disk, disk]))
+    for step, when in IMPORT_KILLS:
+        killable.kill_at(f"obs_import_ova.{step}", when, 0.1)
+        if not job_id:
+            body = {"name": "killed", "image_url": archive, "min_disk": 1}
+            job_id = post(system, "/v2/cloudimages/action", **body).json()["job_id"]
+        killable.wait_for_kill()
+    job = system.wait_for_job(job_id)
+    assert job["status"] == "SUCCESS", job
+    images = [show(system, part["entities"]["image_id"]) for part in job["entities"]["sub_jobs_result"]]
+    assert [image["name"] for image in images] == ["killed", "killed_data_1"]
+    assert all(same_disk(system, image, disk, tmp_path) for image in images)
+    for image in images:
+        killable.delete_image(image["id"])
+    killable.check_files()
+
+
+def test_a_cancelled_import_leaves_nothing_in_whatever_phase_it_was(killable: Killable, tmp_path: Path) -> None:
+    """The worker is held where it would begin a step, so that each is met."""
+    system, disk = killable.system, random_file(tmp_path / "disk", 4 * MIB)
+    archive = put(system, "cancelled.ova", make_ova(tmp_path / "cancelled.ova", [disk, disk]))
+    for step in IMPORT_STEPS:
+        killable.kill_at(f"obs_import_ova.{step}", "before")
+        body = {"name": "cancelled", "image_url": archive, "min_disk": 1}
+        job_id = post(system, "/v2/cloudimages/action", **body).json()["job_id"]
+        killable.wait_for_kill()
+        with system.http("image") as image:
+            assert image.delete(f"/v1/{system.project_id()}/jobs/{job_id}").status_code == 204
+        job = system.wait_for_job(job_id)
+        assert (job["status"], job["error_code"], job["entities"]) == ("FAIL", "IMG.0014", {})
+        assert killable.images_named("cancelled") == killable.images_named("cancelled_data_1") == []
     killable.check_files()
 
 

@@ -37,6 +37,7 @@ _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
 _MD5 = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _CHUNK_BYTES = 4 * 1024 * 1024
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_PEEK_TIMEOUT_S = 30.0
 _PRESIGNED_FOR = timedelta(minutes=5)
 
 
@@ -130,12 +131,16 @@ class ObjectStore:
         # A plain GET which is hung up on, no Range: `rclone serve s3` (1.75) answers ranges with 200 where 206 is
         # due, and object_store then refuses the answer.
         prefix = b""
-        with _translated(bucket, key):
-            result = await obstore.get_async(self._store(bucket), _checked(key))
-            async for chunk in result.stream(min_chunk_size=min(length, 1024 * 1024)):
-                prefix += bytes(chunk)
-                if len(prefix) >= length:
-                    break
+        try:
+            with _translated(bucket, key):
+                async with asyncio.timeout(_PEEK_TIMEOUT_S):
+                    result = await obstore.get_async(self._store(bucket), _checked(key))
+                    async for chunk in result.stream(min_chunk_size=min(length, 1024 * 1024)):
+                        prefix += bytes(chunk)
+                        if len(prefix) >= length:
+                            break
+        except TimeoutError as error:
+            raise BucketUnreachableError("The object store does not answer.", cause=error) from None
         return _info(result.meta), prefix[:length]
 
     async def upload_file(
