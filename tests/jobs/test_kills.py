@@ -175,10 +175,10 @@ def test_an_import_survives_a_kill_after_every_step_and_in_the_middle_of_the_lon
 
 
 def test_a_cancelled_import_leaves_nothing_in_whatever_phase_it_was(killable: Killable, tmp_path: Path) -> None:
-    """The worker is held where it would begin a step, so that each is met."""
+    """The worker dies where it would begin a step, so that it cannot be quicker than the request to cancel."""
     system, disk = killable.system, random_file(tmp_path / "disk", 4 * MIB)
     archive = put(system, "cancelled.ova", make_ova(tmp_path / "cancelled.ova", [disk, disk]))
-    for step in IMPORT_STEPS:
+    for step in ("receive", "convert", "finish"):
         killable.kill_at(f"obs_import_ova.{step}", "before")
         body = {"name": "cancelled", "image_url": archive, "min_disk": 1}
         job_id = post(system, "/v2/cloudimages/action", **body).json()["job_id"]
