@@ -13,9 +13,9 @@ import pytest
 
 from tests.api.ims.importing import make_ova, post, put, same_disk, show
 from tests.conftest import BACKENDS, database_url_for, running_system
+from tests.qemu.disks import MIB, random_file
 from tests.system import WEB_PORT, System
 from tests.web_server import WebServer
-from tests.qemu.disks import MIB, random_file
 
 KILLER = Path(__file__).parent / "killer"
 
