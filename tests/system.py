@@ -187,7 +187,15 @@ class System:
         with self.http("image") as image:
             return image.get("/v2/cloudimages", params={"__imagetype": "gold"}).json()["images"][0]["id"]
 
-    def create_server(self, name: str, *, image_id: str = "", disk_gib: int = 1, user_data: str = "") -> str:
+    def create_server(
+        self,
+        name: str,
+        *,
+        image_id: str = "",
+        disk_gib: int = 1,
+        user_data: str = "",
+        block_devices: list[dict[str, Any]] | None = None,
+    ) -> str:
         """A server that is ACTIVE; its guest may still be starting."""
         image_id = image_id or self.public_image()
         disk = {
@@ -202,7 +210,7 @@ class System:
             "name": name,
             "flavorRef": "s3.small.1",
             "imageRef": image_id,
-            "block_device_mapping_v2": [disk],
+            "block_device_mapping_v2": block_devices or [disk],
             "networks": "auto",
         }
         if user_data:

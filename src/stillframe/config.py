@@ -49,6 +49,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     extra_os_versions: tuple[str, ...] = ()
     """More values of `os_version`, named as the known ones are: `Ubuntu 25.04 server 64bit`."""
 
+    allow_running_capture: bool = False
+    """Capture servers that run, too, instead of refusing with IMG.0008: the image is as after a power cut."""
+
     image_quota: int = 50
     image_jobs_limit: int = 40
     """Unfinished image jobs per project before IMG.0060."""

@@ -384,6 +384,26 @@ class SystemDiskTooLargeError(ConflictError):
     default_message = "The size of the system disk exceeds the maximum allowed."
 
 
+class DisksOfSeveralServersError(ConflictError):
+    code = "disks_of_several_servers"
+    default_message = "The disks in the request come from different ECSs."
+
+
+class OtherDisksBusyError(ServerBusyError):
+    code = "other_disks_busy"
+    default_message = "Other disks on the VM are being used to created VMs."
+
+
+class WholeCaptureRunningError(ServerBusyError):
+    code = "whole_capture_running"
+    default_message = "Failed to create a full-ECS image because the ECS is being backed up."
+
+
+class WholeCaptureStateError(ServerStateError):
+    code = "whole_capture_state"
+    default_message = "The VM in the current stage cannot be used to create a full-ECS image."
+
+
 class ServerQuotaExceededError(LimitExceededError):
     code = "server_quota_exceeded"
     default_message = "Quota exceeded for servers."

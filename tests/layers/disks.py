@@ -10,7 +10,9 @@ from stillframe.blobs.layout import DataLayout
 from stillframe.config import Settings
 from stillframe.db import Database, Transaction
 from stillframe.identity.tokens import TokenKeys
+from stillframe.images import disk_rows
 from stillframe.images import rows as image_rows
+from stillframe.images.disk_rows import ImageDisk
 from stillframe.images.model import Image, ImageStatus
 from stillframe.jobs.resources import Resources
 from stillframe.kit.clock import utcnow
@@ -119,6 +121,20 @@ async def refer_by_volume(tx: Transaction, layer_id: str) -> Volume:
     )
     await volume_rows.insert_volume(tx, volume)
     return volume
+
+
+async def refer_by_image_disk(tx: Transaction, layer_id: str) -> None:
+    image = await refer_by_image(tx, await insert(tx))
+    disk = ImageDisk(
+        image_id=image.id,
+        device_index=1,
+        layer_id=layer_id,
+        size_bytes=SIZE,
+        volume_type="SSD",
+        name="",
+        delete_on_termination=False,
+    )
+    await disk_rows.insert_disk(tx, disk)
 
 
 async def state_of(database: Database, layer_id: str) -> LayerState | None:

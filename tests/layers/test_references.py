@@ -40,13 +40,14 @@ from stillframe.jobs import service as jobs
 from stillframe.jobs.model import FINAL, Job, JobState, Lane, NewJob, Service
 from stillframe.jobs.recipes import Recipe
 from stillframe.kit.clock import utcnow
-from stillframe.kit.ids import derived_uuid, new_hex_id, new_uuid
+from stillframe.kit.ids import new_hex_id, new_uuid
 from stillframe.layers import files
 from stillframe.layers import rows as layer_rows
 from stillframe.layers import service as layers
 from stillframe.layers.model import LayerState
 from stillframe.qemu.graph import json_filename
 from stillframe.qemu.model import Chain
+from stillframe.servers.sealing import sealing_args
 from stillframe.volumes import rows as volume_rows
 from stillframe.volumes import service as volumes
 from tests.images.helpers import OURS, caller
@@ -176,10 +177,7 @@ class Disks(RuleBasedStateMachine):
             args = {
                 "image_id": image.id,
                 "image_name": image.name,
-                "server_id": new_uuid(),
-                "volume_id": volume_id,
-                "layer_id": volume.layer_id,
-                "overlay_id": derived_uuid(job_id, "overlay"),
+                **sealing_args(job_id, [volume], server_id=new_uuid(), is_running=False),
             }
             new = NewJob(
                 id=job_id, kind=capture.KIND, service=Service.IMS, lane=Lane.SEAL, subject_id=volume_id, args=args

@@ -146,7 +146,7 @@ async def test_a_capture_locks_the_server_and_knows_its_disk(world: World) -> No
     server = await a_server(world)
     volume = await root_volume(world, server.id)
     source = await capture(world, server.id)
-    assert (source.volume_id, source.layer_id, source.size_bytes) == (volume.id, volume.layer_id, GIB)
+    assert source.volume == volume
     assert source.image_id == world.image.id
     locked = await world.server(server.id)
     assert locked is not None
@@ -231,7 +231,7 @@ async def test_the_checks_of_a_capture_come_in_their_order(world: World) -> None
     await change(status=VolumeStatus.IN_USE)
     assert await refusal() is SystemDiskTooLargeError
     await change(size_bytes=TIB)
-    assert (await capture(world, server.id)).size_bytes == TIB
+    assert (await capture(world, server.id)).volume.size_bytes == TIB
 
 
 async def test_an_unfinished_capture_of_the_server_counts_as_a_task(world: World) -> None:
@@ -254,9 +254,9 @@ async def test_a_disk_changes_its_layer_once_and_can_be_told_twice(world: World)
     async with world.database.writing() as tx:
         await layers.plan_overlay(tx, new, world.image.layer_id or "", GIB)
         for _ in range(2):
-            await servers.retarget_volume_layer(tx, volume.id, old, new)
+            await volumes.retarget_layer(tx, volume.id, old, new)
         with pytest.raises(ConflictError):
-            await servers.retarget_volume_layer(tx, volume.id, old, world.image.layer_id or "")
+            await volumes.retarget_layer(tx, volume.id, old, world.image.layer_id or "")
     assert (await root_volume(world, server.id)).layer_id == new
 
 

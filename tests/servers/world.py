@@ -220,3 +220,9 @@ def _build_door(package: Any, resources: Callable[[], Resources]) -> Any:
         await app({**scope, "state": {"caller": who}}, receive, send)
 
     return with_caller
+
+
+async def finish_job(world: World, job: Job) -> None:
+    """As if its other steps had gone well."""
+    async with world.database.writing() as tx:
+        await jobs.succeed_job(tx, job.id, {})

@@ -1,8 +1,10 @@
-"""Capturing a stopped server's system disk: the request's part (rows only) and the job's two steps.
+"""Capturing a server's system disk: the request's part (rows only) and the job's two steps.
 
 The job copies no byte. The disk's top layer is sealed and becomes the image; the server gets a new, empty layer above
-it. All that changes hands does so in one transaction, so after a crash there is either the old state or the new one.
+it: see servers/sealing.py. Other disks are captured in disk_capture.py.
 """
+
+from typing import Any
 
 import msgspec
 
@@ -18,12 +20,11 @@ from stillframe.jobs.model import Job, Lane, NewJob, Service
 from stillframe.jobs.recipes import Recipe, Step
 from stillframe.jobs.resources import Resources
 from stillframe.kit.clock import utcnow
-from stillframe.kit.ids import derived_uuid, new_hex_id, new_uuid
+from stillframe.kit.ids import new_hex_id, new_uuid
 from stillframe.kit.units import bytes_to_gib_up
-from stillframe.layers import files
-from stillframe.layers import service as layers
 from stillframe.servers import service as servers
 from stillframe.servers.model import CaptureSource
+from stillframe.servers.sealing import StoredBytes, make_overlays, seal_disks, sealing_args, undo_sealing
 
 KIND = "image_capture"
 
@@ -51,7 +52,8 @@ async def capture_server(tx: Transaction, caller: Caller, settings: Settings, re
     Source: Open Telekom Cloud, IMS API reference, "Creating an Image Using an ECS".
     """
     project_id = caller.require_project()
-    source = await servers.lock_for_capture(tx, project_id, request.server_id)
+    allow_running = settings.allow_running_capture
+    source = await servers.lock_for_capture(tx, project_id, request.server_id, allow_running=allow_running)
     await quota.require_room_for_image(tx, project_id, settings)
     if settings.unique_image_names and await rows.is_name_taken(tx, project_id, request.name):
         raise ImageNameTakenError
@@ -72,10 +74,7 @@ async def capture_server(tx: Transaction, caller: Caller, settings: Settings, re
             args={
                 "image_id": image.id,
                 "image_name": image.name,
-                "server_id": source.server_id,
-                "volume_id": source.volume_id,
-                "layer_id": source.layer_id,
-                "overlay_id": derived_uuid(job_id, "overlay"),
+                **sealing_args(job_id, [source.volume], server_id=source.server_id, is_running=source.is_running),
             },
             timeout_s=settings.job_timeout_s,
         ),
@@ -103,8 +102,8 @@ def _captured_image(request: CaptureRequest, source: CaptureSource, project_id: 
         status=ImageStatus.QUEUED,
         disk_format="qcow2",
         container_format="bare",
-        virtual_size_bytes=source.size_bytes,
-        min_disk_gib=bytes_to_gib_up(source.size_bytes),
+        virtual_size_bytes=source.volume.size_bytes,
+        min_disk_gib=bytes_to_gib_up(source.volume.size_bytes),
         min_ram_mib=request.min_ram_mib,
         max_ram_mib=request.max_ram_mib,
         os=parent.os if parent else OsInfo(),
@@ -121,47 +120,44 @@ def _captured_image(request: CaptureRequest, source: CaptureSource, project_id: 
     )
 
 
-async def _make_overlay(resources: Resources, job: Job) -> None:
-    """The empty layer that the server will go on with; nothing refers to it until the next step."""
-    async with resources.database.writing() as tx:
-        parent = await layers.get_layer(tx, job.args["layer_id"])
-        await layers.plan_overlay(
-            tx, job.args["overlay_id"], parent.id, parent.virtual_size_bytes, job_id=job.id, above_writable=True
-        )
-        await jobs.report_progress(tx, job.id, "sealing")
-    await files.create_disk(resources, job.args["overlay_id"])
+async def publish(
+    tx: Transaction, settings: Settings, image_id: str, layer_id: str, stored_bytes: int, **more: Any
+) -> None:
+    """The image shows the sealed layer, and is flattened later. Part of the transaction that seals it.
+
+    Raises: NotFoundError when the image was removed meanwhile.
+    """
+    made = await rows.update_image_columns(
+        tx,
+        image_id,
+        only_in=(ImageStatus.QUEUED, ImageStatus.SAVING),
+        status=ImageStatus.ACTIVE,
+        layer_id=layer_id,
+        size_bytes=stored_bytes,
+        updated_at=utcnow(),
+        **more,
+    )
+    if not made:
+        raise NotFoundError("The image was removed while it was being made.")
+    if settings.consolidate:
+        await consolidation.submit(tx, image_id, layer_id, settings)
 
 
 async def _seal(resources: Resources, job: Job) -> None:
-    """The one moment at which everything changes hands."""
     args = job.args
-    stored_bytes = await files.allocated_bytes(resources, args["layer_id"])
-    async with resources.database.writing() as tx:
-        await layers.seal(tx, args["layer_id"], stored_bytes=stored_bytes)
-        await layers.activate(tx, args["overlay_id"])
-        await servers.retarget_volume_layer(tx, args["volume_id"], args["layer_id"], args["overlay_id"])
-        await servers.unlock_after_capture(tx, args["server_id"])
-        made = await rows.update_image_columns(
-            tx,
-            args["image_id"],
-            only_in=(ImageStatus.QUEUED, ImageStatus.SAVING),
-            status=ImageStatus.ACTIVE,
-            layer_id=args["layer_id"],
-            size_bytes=stored_bytes,
-            updated_at=utcnow(),
-        )
-        if not made:
-            raise NotFoundError("The image was removed while it was being made.")
-        if resources.settings.consolidate:
-            await consolidation.submit(tx, args["image_id"], args["layer_id"], resources.settings)
+
+    async def finish(tx: Transaction, stored: StoredBytes) -> None:
+        layer_id = args["disks"][0]["layer_id"]
+        await publish(tx, resources.settings, args["image_id"], layer_id, stored[layer_id])
         await jobs.succeed_job(tx, job.id, {"image_id": args["image_id"], "image_name": args["image_name"]})
+
+    await seal_disks(resources, job, finish)
 
 
 async def _undo(resources: Resources, job: Job) -> None:
     async with resources.database.writing() as tx:
-        await servers.unlock_after_capture(tx, job.args["server_id"])
+        await undo_sealing(tx, job)
         await rows.delete_image_row(tx, job.args["image_id"])
-        await layers.release(tx, job.args["overlay_id"])
 
 
-RECIPE = Recipe(kind=KIND, steps=(Step("make_overlay", _make_overlay), Step("seal", _seal, attempts=5)), undo=_undo)
+RECIPE = Recipe(kind=KIND, steps=(Step("make_overlay", make_overlays), Step("seal", _seal, attempts=5)), undo=_undo)

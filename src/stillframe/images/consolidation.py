@@ -11,7 +11,7 @@ from stillframe.blobs.digests import file_digests
 from stillframe.config import Settings
 from stillframe.db import Transaction
 from stillframe.errors import NotFoundError
-from stillframe.images import rows
+from stillframe.images import disk_rows, rows
 from stillframe.images.model import ImageStatus
 from stillframe.jobs import service as jobs
 from stillframe.jobs.model import Job, Lane, NewJob, Service
@@ -28,7 +28,8 @@ from stillframe.qemu import img
 KIND = "image_consolidate"
 
 
-async def submit(tx: Transaction, image_id: str, layer_id: str, settings: Settings) -> None:
+async def submit(tx: Transaction, image_id: str, layer_id: str, settings: Settings, *, device_index: int = 0) -> None:
+    """Of the image itself or, in a full-ECS image, of the data disk in another place than 0."""
     job_id = new_hex_id()
     await jobs.submit_job(
         tx,
@@ -38,7 +39,12 @@ async def submit(tx: Transaction, image_id: str, layer_id: str, settings: Settin
             service=Service.INTERNAL,
             lane=Lane.CONSOLIDATE,
             subject_id=image_id,
-            args={"image_id": image_id, "layer_id": layer_id, "blob_id": derived_uuid(job_id, "blob")},
+            args={
+                "image_id": image_id,
+                "layer_id": layer_id,
+                "device_index": device_index,
+                "blob_id": derived_uuid(job_id, "blob"),
+            },
             timeout_s=settings.job_timeout_s,
         ),
     )
@@ -99,22 +105,28 @@ async def _swap(resources: Resources, job: Job) -> None:
     args = job.args
     async with resources.database.writing() as tx:
         blob = await _done_before(tx, job) or await layers.get_layer(tx, args["blob_id"])
-        swapped = await rows.update_image_columns(
-            tx,
-            args["image_id"],
-            only_in=(ImageStatus.ACTIVE, ImageStatus.DEACTIVATED),
-            layer_id=blob.id,
-            size_bytes=blob.stored_bytes,
-            checksum=blob.md5,
-            os_hash_value=blob.sha512,
-            updated_at=utcnow(),
-        )
+        swapped = await _point_at(tx, args["image_id"], args["device_index"], blob)
         if swapped:
             await layers.supersede(tx, args["layer_id"], blob.id)
         await layers.release(tx, args["layer_id"])
         await layers.release(tx, blob.id)
         await jobs.succeed_job(tx, job.id, {})
         tx.wake_worker_on_commit()
+
+
+async def _point_at(tx: Transaction, image_id: str, device_index: int, blob: Layer) -> bool:
+    if device_index:
+        return await disk_rows.set_layer(tx, image_id, device_index, blob.id)
+    return await rows.update_image_columns(
+        tx,
+        image_id,
+        only_in=(ImageStatus.ACTIVE, ImageStatus.DEACTIVATED),
+        layer_id=blob.id,
+        size_bytes=blob.stored_bytes,
+        checksum=blob.md5,
+        os_hash_value=blob.sha512,
+        updated_at=utcnow(),
+    )
 
 
 async def _undo(resources: Resources, job: Job) -> None:

@@ -6,9 +6,11 @@ InvalidInputError
 ├── ShareWithOneselfError
 ├── FlavorLookupError
 ├── ImageNameBlankError, AttributeConflictError, FirmwareInvalidError, ArchitectureInvalidError
+├── BackupIdMissingError, BackupServiceMissingError
 └── SameKeyError, BareMetalKeyError
 NotFoundError
 ├── ProjectUnknownError, ImageVanishedError, ObjectMissingError
+├── BackupNotFoundError             there is no backup service whose backups could be found
 ├── NotSharedWithCallerError        the caller's project is no member of the image
 └── KeyNotFoundError, OriginalKeyNotFoundError
 ForbiddenError
@@ -102,6 +104,21 @@ class SameKeyError(InvalidInputError):
 class BareMetalKeyError(InvalidInputError):
     code = "bare_metal_key"
     default_message = "The BMS image does not support KMS encryption."
+
+
+class BackupIdMissingError(InvalidInputError):
+    code = "backup_id_missing"
+    default_message = "The backup ID is not specified."
+
+
+class BackupServiceMissingError(InvalidInputError):
+    code = "backup_service_missing"
+    default_message = "CBR does not support full-ECS image creation."
+
+
+class BackupNotFoundError(NotFoundError):
+    code = "backup_not_found"
+    default_message = "The backup does not exist."
 
 
 class ProjectUnknownError(NotFoundError):

@@ -8,7 +8,8 @@ from stillframe.db import Transaction
 from stillframe.errors import InvalidInputError
 from stillframe.guest.facts import PublicImage
 from stillframe.identity.model import Caller
-from stillframe.images import listing, quota, rows
+from stillframe.images import disk_rows, listing, quota, rows
+from stillframe.images.disk_rows import ImageDisk
 from stillframe.images.errors import (
     ActivationForbiddenError,
     ForeignImageDeletionError,
@@ -116,6 +117,11 @@ async def get_disk_image(tx: Transaction, caller: Caller, image_id: str) -> Imag
     if image.disk_format not in set(DiskFormat):
         raise ImageNotBootableError(f"A disk cannot be made from the format {image.disk_format}.")
     return image
+
+
+async def list_data_disks(tx: Transaction, image: Image) -> list[ImageDisk]:
+    """Those of a full-ECS image, in the order of their places; any other has none."""
+    return await disk_rows.list_disks(tx, image.id) if image.is_whole else []
 
 
 async def list_images(tx: Transaction, caller: Caller, query: ImageQuery) -> list[Image]:
@@ -257,7 +263,10 @@ async def bury(tx: Transaction, image: Image) -> None:
     now = utcnow()
     buried = replace(image, status=ImageStatus.DELETED, layer_id=None, updated_at=now, deleted_at=now)
     await rows.bury_image(tx, buried)
-    await layers.release(tx, image.layer_id)
+    disks = await disk_rows.list_disks(tx, image.id) if image.is_whole else []
+    await disk_rows.delete_disks(tx, image.id)
+    for layer_id in (image.layer_id, *(disk.layer_id for disk in disks)):
+        await layers.release(tx, layer_id)
 
 
 def _require_may_delete(caller: Caller, image: Image) -> None:

@@ -15,7 +15,7 @@ from stillframe.db import open_database
 from stillframe.db.migrations import wait_until_current
 from stillframe.errors import StillframeError
 from stillframe.identity.tokens import TokenKeys
-from stillframe.images import capture, consolidation, copying, import_job, member_batches
+from stillframe.images import capture, consolidation, copying, disk_capture, import_job, member_batches, whole_capture
 from stillframe.images.upload import take_back_dead_uploads
 from stillframe.jobs import service as jobs
 from stillframe.jobs.engine import JobEngine
@@ -55,6 +55,8 @@ def recipe_book() -> RecipeBook:
         *member_batches.RECIPES,
         *server_workflows.RECIPES,
         *attachment_jobs.RECIPES,
+        *disk_capture.RECIPES,
+        whole_capture.RECIPE,
         *volume_creation.RECIPES,
     )
 

@@ -44,6 +44,11 @@ def blockdev_node(chain: Chain, *, name: str, writable: bool, file_name: FileNam
     return _graph(chain, file_name=file_name, name=name, writable_files=int(writable))
 
 
+def overlay_node(path: Path, name: str, file_name: FileName) -> BlockNode:
+    """A qcow2 file that a snapshot will put above a node which is there already."""
+    return _node(ChainLink(path, "qcow2"), backing=None, file_name=file_name, name=name, writable=True)
+
+
 def foreign_filename(path: Path, foreign_format: ForeignFormat, window: Window | None = None) -> str:
     """What qemu-img takes to read a file from outside, opened as what it was found to be and nothing else."""
     file = _file(path, str)

@@ -22,7 +22,7 @@ from stillframe.qemu.qmp import FILE_SETS, Qmp
 
 log = getLogger("stillframe.qemu")
 
-_PERIPHERALS = "/machine/peripheral"
+PERIPHERALS = "/machine/peripheral"
 _LOOK_INTERVAL_S = 0.2
 _ASK_INTERVAL_S = 5.0
 
@@ -79,7 +79,7 @@ async def is_plugged(machine: RunningMachine, device_index: int) -> bool:
 
 
 async def _has_device(client: Qmp, device_id: str) -> bool:
-    found = await client.execute("qom-list", {"path": _PERIPHERALS})
+    found = await client.execute("qom-list", {"path": PERIPHERALS})
     return any(entry["name"] == device_id for entry in found)
 
 
@@ -96,11 +96,11 @@ async def _remove_nodes(client: Qmp, device_index: int) -> None:
     label = f"disk{device_index}"
     own = re.compile(rf"{label}(-.*)?")
     nodes = await client.execute("query-named-block-nodes", {"flat": True})
-    file_sets = {node["file"] for node in nodes if own.fullmatch(node["node-name"])}
-    # Those below another end with it.
-    for name in sorted((node["node-name"] for node in nodes if own.fullmatch(node["node-name"])), key=len):
-        with suppress(ToolFailedError):
-            await client.execute("blockdev-del", {"node-name": name})
+    names = {node["node-name"] for node in nodes if own.fullmatch(node["node-name"])}
+    file_sets = {node["file"] for node in nodes if node["node-name"] in names}
+    # One that lies below another goes after it, and those nobody has added by themselves with the one above.
+    while removed := {name for name in names if await _remove_node(client, name)}:
+        names -= removed
     left = {node["file"] for node in await client.execute("query-named-block-nodes", {"flat": True})}
     for found in await client.execute("query-fdsets"):
         labelled = any(fd.get("opaque") == label for fd in found["fds"])
@@ -108,3 +108,11 @@ async def _remove_nodes(client: Qmp, device_index: int) -> None:
         if (labelled or name in file_sets) and name not in left:
             with suppress(ToolFailedError):
                 await client.execute("remove-fd", {"fdset-id": found["fdset-id"]})
+
+
+async def _remove_node(client: Qmp, name: str) -> bool:
+    try:
+        await client.execute("blockdev-del", {"node-name": name})
+    except ToolFailedError:
+        return False
+    return True

@@ -8,6 +8,7 @@ from stillframe.errors import InvalidInputError, TooManyDisksError
 from stillframe.flavors.model import Flavor
 from stillframe.identity.model import Caller
 from stillframe.images import service as images
+from stillframe.images.disk_rows import ImageDisk
 from stillframe.servers.model import MAX_DISKS, DataDisk, DiskSource, NewServer, Server
 from stillframe.volumes import service as volumes
 from stillframe.volumes import sources
@@ -38,13 +39,14 @@ async def check_disks(tx: Transaction, caller: Caller, new: NewServer, flavor: F
     """The system disk first. Raises: InvalidInputError, NotFoundError, ImageNotBootableError, VolumeStateError,
     TooManyDisksError.
     """
-    root = await _root_disk(tx, caller, new)
+    root, captured = await _root_disk(tx, caller, new)
     _require_memory(root, flavor)
-    taken = {0} | {disk.device_index for disk in new.data_disks if disk.device_index is not None}
+    chosen = {disk.device_index for disk in new.data_disks if disk.device_index is not None}
+    taken = chosen | {disk.device_index for disk in (root, *captured)}
     free = iter(index for index in range(1, MAX_DISKS) if index not in taken)
-    if len(new.data_disks) >= MAX_DISKS:
+    if 1 + len(captured) + len(new.data_disks) > MAX_DISKS:
         raise TooManyDisksError(f"A server has at most {MAX_DISKS} disks, the system disk among them.")
-    disks = [root]
+    disks = [root, *captured]
     for wanted in new.data_disks:
         index = next(free) if wanted.device_index is None else wanted.device_index
         if any(disk.device_index == index for disk in disks):
@@ -56,26 +58,42 @@ async def check_disks(tx: Transaction, caller: Caller, new: NewServer, flavor: F
     return disks
 
 
-async def _root_disk(tx: Transaction, caller: Caller, new: NewServer) -> PlannedDisk:
+async def _root_disk(tx: Transaction, caller: Caller, new: NewServer) -> tuple[PlannedDisk, list[PlannedDisk]]:
+    """And the data disks that a full-ECS image brings with it."""
     wanted = new.root_disk
     if wanted.source is DiskSource.VOLUME:
         volume = await _existing(tx, caller, wanted.source_id or "")
         if not volume.bootable:
             raise InvalidInputError(f"Block Device {volume.id} is not bootable.")
-        return PlannedDisk(volume=volume, device_index=0, delete_on_termination=wanted.delete_on_termination)
+        return PlannedDisk(volume=volume, device_index=0, delete_on_termination=wanted.delete_on_termination), []
+    captured: list[PlannedDisk] = []
     if wanted.source is DiskSource.IMAGE:
-        base = sources.base_of(await images.get_bootable_image(tx, caller, new.image_id or ""))
+        image = await images.get_bootable_image(tx, caller, new.image_id or "")
+        base = sources.base_of(image)
+        captured = [_captured(disk) for disk in await images.list_data_disks(tx, image)]
     else:
         base = await _base(tx, caller, wanted.source, wanted.source_id or "")
     if not base.bootable:
         raise InvalidInputError("Block Device Mapping is Invalid: the system disk would hold no system.")
     sources.require_volume_type(wanted.volume_type)
-    return PlannedDisk(
+    root = PlannedDisk(
         base=base,
         size_bytes=sources.checked_size_bytes(base, wanted.size_gib, MAX_ROOT_DISK_GIB),
         volume_type=wanted.volume_type or DEFAULT_VOLUME_TYPE,
         device_index=0,
         delete_on_termination=wanted.delete_on_termination,
+    )
+    return root, captured
+
+
+def _captured(disk: ImageDisk) -> PlannedDisk:
+    return PlannedDisk(
+        base=DiskBase(parent_layer_id=disk.layer_id),
+        size_bytes=disk.size_bytes,
+        volume_type=disk.volume_type,
+        name=disk.name,
+        device_index=disk.device_index,
+        delete_on_termination=disk.delete_on_termination,
     )
 
 

@@ -245,10 +245,8 @@ class CaptureSource(msgspec.Struct, frozen=True, kw_only=True):
     server_name: str
     flavor: Flavor
     image_id: str
-    volume_id: str
-    layer_id: str
-    size_bytes: int
-    image_metadata: dict[str, str]
+    volume: Volume
+    is_running: bool
 
 
 class ServerUsage(msgspec.Struct, frozen=True, kw_only=True):

@@ -39,7 +39,7 @@ from stillframe.volumes import service as volumes
 from stillframe.volumes.model import USABLE
 
 MAX_METADATA_ITEMS = 128
-CAPTURE_KINDS = ("image_capture",)
+CAPTURE_KINDS = ("image_capture", "image_capture_data", "image_capture_volume", "image_capture_whole")
 JOB_KINDS: dict[Action, str] = {
     Action.START: "server_start",
     Action.STOP: "server_stop",
@@ -189,10 +189,8 @@ async def lock_for_capture(
         server_name=server.name,
         flavor=server.flavor,
         image_id=server.image_id,
-        volume_id=root.id,
-        layer_id=root.layer_id,
-        size_bytes=root.size_bytes,
-        image_metadata=image_metadata,
+        volume=root,
+        is_running=server.vm_state is VmState.ACTIVE,
     )
 
 
@@ -201,11 +199,6 @@ async def unlock_after_capture(tx: Transaction, server_id: str) -> None:
     server = await rows.get_server(tx, server_id, lock=True)
     if server is not None and server.task_state is TaskState.IMAGE_SNAPSHOT:
         await rows.replace_server(tx, replace(server, task_state=None))
-
-
-async def retarget_volume_layer(tx: Transaction, volume_id: str, old_layer_id: str, new_layer_id: str) -> None:
-    """Puts another writable layer under a server's disk. Safe to repeat. Raises: ConflictError."""
-    await volumes.retarget_layer(tx, volume_id, old_layer_id, new_layer_id)
 
 
 async def is_stopped(tx: Transaction, server_id: str) -> bool:

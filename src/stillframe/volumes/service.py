@@ -109,6 +109,11 @@ async def lock_own_volume(tx: Transaction, caller: Caller, volume_id: str) -> Vo
     return volume
 
 
+async def find_volume(tx: Transaction, volume_id: str) -> Volume | None:
+    """Of any project; for rooms that look themselves whose it is."""
+    return await rows.get_volume(tx, volume_id)
+
+
 async def lock_volume(tx: Transaction, volume_id: str) -> Volume | None:
     """For jobs, which act for nobody."""
     return await rows.get_volume(tx, volume_id, lock=True)

@@ -8,9 +8,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from stillframe.api.ims.errors import job_error_code, job_fail_reason
-from stillframe.images import capture, copying, member_batches
+from stillframe.images import capture, copying, disk_capture, member_batches
 from stillframe.jobs.model import Job, JobState
 from stillframe.kit.clock import iso_millis_z
+from stillframe.servers.captures import WHOLE_KIND
 from stillframe.transfers import imports
 from stillframe.transfers.service import EXPORT_KIND
 
@@ -20,6 +21,11 @@ JOB_TYPES = {
     imports.OVA_KIND: "imsImportOvaImageJob",
     imports.REGISTER_KIND: "imsNativeImportImageJob",
     capture.KIND: "imsCreateImageByInstance",
+    disk_capture.DATA_KIND: "imsVolumesToSysDataImagesJob",
+    disk_capture.DATA_PART_KIND: "imsCopyVolumeToImageJob",
+    disk_capture.VOLUME_KIND: "imsVolumeCreateImageJob",
+    disk_capture.UPLOAD_KIND: "imsVolumeCreateImageJob",
+    WHOLE_KIND: "imsCreateWholeImageByInstanceJob",
     copying.KIND: "imsCopyImageInRegionJob",
     EXPORT_KIND: "imsNativeExportImageJob",
     member_batches.ADD_KIND: "imsAddImageMembersJob",

@@ -5,18 +5,16 @@ from typing import Any
 from litestar import Request, Router, delete, get, post
 from litestar.handlers import HTTPRouteHandler
 
-from stillframe.api.ims import catalogs, copies, imports, members, tag_queries, tags, updates, wire
+from stillframe.api.ims import captures, catalogs, copies, imports, members, tag_queries, tags, updates, wire
 from stillframe.api.ims.errors import exception_handlers
 from stillframe.api.ims.jobs import job_to_wire
 from stillframe.api.ims.lists import image_query, images_page
-from stillframe.api.ims.not_offered import not_offered
 from stillframe.config import Settings
 from stillframe.db import Database, Transaction
 from stillframe.errors import (
     FlavorFilterInvalidError,
     JobNotFoundError,
     NotFoundError,
-    NotOfferedError,
 )
 from stillframe.flavors import service as flavors
 from stillframe.flavors.model import Flavor
@@ -38,14 +36,17 @@ AnyRequest = Request[Any, Any, Any]
 async def create_image(
     request: AnyRequest, caller: Caller, settings: Settings, database: Database, resources: Resources
 ) -> dict[str, str]:
-    """From a server's system disk, or from a file of the object store; the other sources are not offered yet."""
+    """From a server's system disk, from volumes, or from a file of the object store."""
     require_action(caller, "ims:serverImages:create")
-    body = wire.decode_body(await request.body(), wire.CreateImageBody)
+    raw = await request.body()
+    body = wire.decode_body(raw, wire.CreateImageBody)
     wire.require_one_source(body)
     if body.image_url:
         return await imports.create_image_from_file(request, caller, resources)
-    if body.instance_id is None:
-        raise NotOfferedError("Images can be made from an ECS (instance_id) so far.")
+    if body.volume_id:
+        return await captures.create_volume_image(raw, caller, settings, database)
+    if body.data_images:
+        return await captures.create_data_images(raw, caller, settings, database)
     async with database.writing() as tx:
         job = await capture.capture_server(tx, caller, settings, wire.capture_request(body))
     return {"job_id": job.id}
@@ -127,6 +128,7 @@ _offered: list[HTTPRouteHandler] = [
     cancel_job,
     list_images,
     *imports.handlers,
+    *captures.handlers,
     *members.handlers,
     *copies.handlers,
     *updates.handlers,
@@ -135,4 +137,4 @@ _offered: list[HTTPRouteHandler] = [
     *tag_queries.handlers,
 ]
 
-handlers = [Router(path="/", route_handlers=[*_offered, *not_offered], exception_handlers=exception_handlers)]
+handlers = [Router(path="/", route_handlers=_offered, exception_handlers=exception_handlers)]

@@ -283,6 +283,21 @@ def upgrade() -> None:
         batch_op.create_index('ix_volumes_project_id_created_at', ['project_id', 'created_at', 'id'], unique=False)
         batch_op.create_index('ix_volumes_server_id_device_index', ['server_id', 'device_index'], unique=True)
 
+    op.create_table('image_disks',
+    sa.Column('image_id', sa.String(length=36), nullable=False),
+    sa.Column('device_index', sa.Integer(), nullable=False),
+    sa.Column('layer_id', sa.String(length=36), nullable=False),
+    sa.Column('size_bytes', sa.BigInteger(), nullable=False),
+    sa.Column('volume_type', sa.String(length=16), nullable=False),
+    sa.Column('name', sa.String(length=255), nullable=False),
+    sa.Column('delete_on_termination', sa.Boolean(), nullable=False),
+    sa.ForeignKeyConstraint(['image_id'], ['images.id'], name=op.f('fk_image_disks_image_id'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['layer_id'], ['layers.id'], name=op.f('fk_image_disks_layer_id')),
+    sa.PrimaryKeyConstraint('image_id', 'device_index', name=op.f('pk_image_disks'))
+    )
+    with op.batch_alter_table('image_disks', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_image_disks_layer_id'), ['layer_id'], unique=False)
+
     op.create_table('image_members',
     sa.Column('image_id', sa.String(length=36), nullable=False),
     sa.Column('project_id', sa.String(length=255), nullable=False),
@@ -985,6 +1000,10 @@ def downgrade() -> None:
         batch_op.drop_index('ix_image_members_project_id_status_image_id')
 
     op.drop_table('image_members')
+    with op.batch_alter_table('image_disks', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_image_disks_layer_id'))
+
+    op.drop_table('image_disks')
     with op.batch_alter_table('volumes', schema=None) as batch_op:
         batch_op.drop_index('ix_volumes_server_id_device_index')
         batch_op.drop_index('ix_volumes_project_id_created_at')
