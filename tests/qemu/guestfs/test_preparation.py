@@ -60,6 +60,7 @@ async def test_cards_ask_for_addresses_and_no_rule_remembers_old_ones(prepared: 
     interfaces = prepared.file("etc/network/interfaces") or ""
     assert "iface eth0 inet dhcp" in interfaces
     assert "192.168.1" not in interfaces
+    assert "iface any-card inet dhcp" in interfaces
     assert "mtu 1400" in interfaces
     assert prepared.file("etc/udev/rules.d/70-persistent-net.rules") is None
     assert prepared.file("etc/udev/rules.d/60-mine.rules") == "# stays\n"

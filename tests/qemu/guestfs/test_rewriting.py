@@ -25,6 +25,15 @@ def test_ifupdown_stanzas_become_dhcp_and_lose_what_only_fixed_addresses_have() 
     )
 
 
+def test_ifupdown_brings_up_cards_by_any_name() -> None:
+    text = "auto lo\niface lo inet loopback\nauto ens33\niface ens33 inet dhcp\n"
+    assert network.any_card(text) == (
+        "auto lo\niface lo inet loopback\nallow-hotplug ens33\niface ens33 inet dhcp\n\n"
+        "# every card, whatever it is called on the machine this runs on\n"
+        "auto /e*=any-card\niface any-card inet dhcp\n"
+    )
+
+
 def test_a_card_of_red_hats_asks_for_an_address_and_forgets_its_hardware() -> None:
     text = (
         'DEVICE="eth0"\nBOOTPROTO="none"\nHWADDR=52:54:00:12:34:56\n'
@@ -80,6 +89,6 @@ def test_boot_entries_name_the_root_and_the_swap_by_uuid() -> None:
 @given(st.text(max_size=400))
 def test_rewriting_twice_is_rewriting_once(text: str) -> None:
     """A guest's files hold anything; a job that was interrupted does it all again."""
-    for rewrite in (network.ifupdown, network.ifcfg, network.keyfile, network.networkd):
+    for rewrite in (network.ifupdown, network.any_card, network.ifcfg, network.keyfile, network.networkd):
         once = rewrite(text)
         assert rewrite(once) == once

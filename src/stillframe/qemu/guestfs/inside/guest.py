@@ -19,6 +19,10 @@ class Guest:
         self.changes: list[str] = []
         self.notes: list[str] = []
 
+    @property
+    def has_cloud_init(self) -> bool:
+        return self.has_file("/usr/bin/cloud-init")
+
     def changed(self, sentence: str) -> None:
         _add(self.changes, sentence)
 

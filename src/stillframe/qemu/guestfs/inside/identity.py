@@ -24,7 +24,6 @@ ExecStart=/usr/bin/ssh-keygen -A
 WantedBy=multi-user.target
 """
 _MAKERS_OF_KEYS = (
-    "/usr/bin/cloud-init",
     "/usr/lib/systemd/system/sshd-keygen.service",
     "/usr/lib/systemd/system/sshd-keygen@.service",
     "/usr/lib/systemd/system/sshdgenkeys.service",
@@ -47,7 +46,8 @@ def forget_host_keys(guest: Guest) -> None:
     keys = [path for pattern in ("*_key", "*_key.pub") for path in guest.names(f"/etc/ssh/ssh_host_{pattern}")]
     for path in keys:
         guest.remove(path)
-    if keys and guest.has_file("/usr/bin/ssh-keygen") and not any(map(guest.has_file, _MAKERS_OF_KEYS)):
+    has_maker = guest.has_cloud_init or any(map(guest.has_file, _MAKERS_OF_KEYS))
+    if keys and guest.has_file("/usr/bin/ssh-keygen") and not has_maker:
         _make_keys_at_start(guest)
 
 

@@ -11,6 +11,14 @@ from stillframe.qemu.guestfs.inside.guest import Guest
 _RULES = ("/etc/udev/rules.d/*persistent*net*.rules", "/etc/udev/rules.d/*net*persistent*.rules")
 _NO_GENERATOR = "/etc/udev/rules.d/75-persistent-net-generator.rules"
 _LEASES = ("/var/lib/dhcp/*.leases", "/var/lib/dhclient/*.lease*", "/var/lib/NetworkManager/*.lease")
+_INTERFACES = "/etc/network/interfaces"
+_ANY_CARD_IFUPDOWN = """
+# every card, whatever it is called on the machine this runs on
+auto /e*=any-card
+iface any-card inet dhcp
+"""
+_ANY_CARD_NETWORKD = "/etc/systemd/network/90-all-dhcp.network"
+_ANY_CARD_NETWORKD_TEXT = "[Match]\nName=e*\n\n[Network]\nDHCP=yes\n"
 _NETPLAN = "/etc/netplan/60-all-dhcp.yaml"
 _NETPLAN_TEXT = """\
 network:
@@ -26,6 +34,7 @@ _PORT_OR_LOOPBACK = re.compile(r"^\s*(MASTER|BRIDGE|SLAVE)=|^\s*DEVICE=[\"']?lo\
 _STATIC_OPTIONS = re.compile(
     r"\s*(address|netmask|gateway|broadcast|network|dns-\S+|hwaddress|scope|pointopoint)\s", re.IGNORECASE
 )
+_AUTO = re.compile(r"^(\s*)auto(\s+)(?!lo\b)(\w\S*)[^\S\n]*$", re.MULTILINE)
 _STATIC_STANZA = re.compile(r"(\s*iface\s+\S+\s+inet\s+)static\b.*", re.IGNORECASE)
 _STANZA = re.compile(r"\s*(iface|auto|allow-\S+|mapping|source\S*|no-auto-down)\s", re.IGNORECASE)
 _STATIC_IFCFG = re.compile(
@@ -37,6 +46,8 @@ _STATIC_KEYS = re.compile(r"\s*(address|addresses|gateway|dns|route|mac-address|
 _STATIC_NETPLAN = re.compile(
     r"^\s*(-?\s*addresses|gateway4|macaddress)\s*:|^\s*dhcp4\s*:\s*(no|false|off)\b", re.MULTILINE
 )
+_ETHERNETS = re.compile(r"^\s*ethernets\s*:", re.MULTILINE)
+_MORE_THAN_NAMES = re.compile(r"^\s*(match|bonds|bridges|vlans|wifis)\s*:", re.MULTILINE)
 _STATIC_NETWORKD = re.compile(r"\s*(Address|Gateway|DNS|DHCP|MACAddress|PermanentMACAddress)\s*=")
 
 
@@ -51,6 +62,7 @@ def remove_rules(guest: Guest) -> None:
 
 
 def use_dhcp(guest: Guest) -> None:
+    """For the cards that are configured, and for those which will be called something else: a name tells of a slot."""
     _rewrite_all(guest, "/etc/network/interfaces", ifupdown)
     _rewrite_all(guest, "/etc/network/interfaces.d/*", ifupdown)
     _rewrite_all(guest, "/etc/sysconfig/network-scripts/ifcfg-*", ifcfg)
@@ -58,6 +70,7 @@ def use_dhcp(guest: Guest) -> None:
     _rewrite_all(guest, "/etc/NetworkManager/system-connections/*", keyfile)
     _rewrite_all(guest, "/etc/systemd/network/*.network", networkd)
     _replace_netplan(guest)
+    _add_any_card(guest)
 
 
 def ifupdown(text: str) -> str:
@@ -123,9 +136,11 @@ def _rewrite_all(guest: Guest, pattern: str, edit: Callable[[str], str]) -> None
 
 
 def _replace_netplan(guest: Guest) -> None:
-    """Its YAML may be spread over files that add up, so a fixed address anywhere sets all of them aside."""
+    """Its YAML may be spread over files that add up, so a fixed address or name anywhere sets all of them aside."""
     paths = guest.names("/etc/netplan/*.yaml")
-    if not any(_STATIC_NETPLAN.search(guest.read(path) or "") for path in paths):
+    texts = "\n".join(guest.read(path) or "" for path in paths)
+    names_cards = _ETHERNETS.search(texts) and not _MORE_THAN_NAMES.search(texts) and not guest.has_cloud_init
+    if not _STATIC_NETPLAN.search(texts) and not names_cards:
         return
     for path in paths:
         guest.handle.mv(path, f"{path}.before-import")
@@ -133,3 +148,23 @@ def _replace_netplan(guest: Guest) -> None:
     guest.write(_NETPLAN, _NETPLAN_TEXT)
     guest.handle.chmod(0o600, _NETPLAN)
     guest.changed(f"{_NETPLAN}: DHCP on every card")
+
+
+def _add_any_card(guest: Guest) -> None:
+    """NetworkManager asks by itself for cards it knows nothing of, and cloud-init writes what the others read."""
+    if guest.has_cloud_init:
+        return
+    text = guest.read(_INTERFACES)
+    # Patterns came with Debian 9 and Ubuntu 18.04; before those, the first card was eth0 everywhere.
+    if text is not None and guest.major >= {"debian": 9, "ubuntu": 18}.get(guest.distro, 1000):
+        guest.rewrite(_INTERFACES, text, any_card(text), "DHCP on every card")
+    if guest.names("/etc/systemd/network/*.network") and not guest.has_file(_ANY_CARD_NETWORKD):
+        guest.write(_ANY_CARD_NETWORKD, _ANY_CARD_NETWORKD_TEXT)
+        guest.changed(f"{_ANY_CARD_NETWORKD}: DHCP on every card")
+
+
+def any_card(text: str) -> str:
+    """/etc/network/interfaces: all cards come up; that one which is named is not there is no error any more."""
+    if "=any-card" in text:
+        return text
+    return _AUTO.sub(r"\1allow-hotplug\2\3", text.rstrip("\n")) + "\n" + _ANY_CARD_IFUPDOWN
