@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from stillframe.blobs import web as web_module
 from stillframe.blobs.web import MAX_REDIRECTS, open_file
 from stillframe.blobs.web_rules import WebRules, public_addresses, read_url
 from stillframe.config import Settings
@@ -182,6 +183,16 @@ async def test_what_is_not_the_whole_file_is_a_failure(web: WebServer, path: str
     with pytest.raises(DownloadFailedError) as caught:
         await fetched(web.url(path), rules("127.0.0.1", port=web.port))
     assert caught.value.message
+
+
+async def test_a_server_that_only_keeps_the_line_busy_is_given_up(
+    web: WebServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web_module, "SLOW_GRACE_S", 0.0)
+    monkeypatch.setattr(web_module, "MIN_BYTES_PER_S", 10**12)
+    web.files["/disk"] = bytes(100_000)
+    with pytest.raises(DownloadFailedError, match="too slowly"):
+        await fetched(web.url("/disk"), rules("127.0.0.1", port=web.port))
 
 
 async def test_a_server_that_is_not_there_is_a_failure(tmp_path: Path) -> None:

@@ -252,6 +252,18 @@ def test_a_download_from_the_web_survives_a_kill_in_its_middle(killable: Killabl
         assert len(web.asked) == 2
 
 
+def test_a_download_stops_when_its_image_is_deleted(killable: Killable) -> None:
+    with WebServer(WEB_PORT + killable.system.port_offset).serving() as web:
+        web.files["/stuck"] = IMPORTED
+        image_id = import_started(killable, web.url("/stuck"))
+        deadline = time.monotonic() + 60
+        while not web.asked:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        killable.delete_image(image_id)
+        killable.check_files()
+
+
 def test_after_all_of_it_the_server_still_boots_with_its_data(killable: Killable) -> None:
     system = killable.system
     assert system.show_server(killable.server)["OS-EXT-STS:task_state"] is None

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ssl
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -12,6 +13,9 @@ from stillframe.blobs.web_rules import WebRules, WebUrl, public_addresses, read_
 from stillframe.errors import DownloadFailedError, UrlRefusedError
 
 MAX_REDIRECTS = 5
+SLOW_GRACE_S = 120.0
+MIN_BYTES_PER_S = 4096
+"""Below that on average, a server only keeps a place among the downloads occupied."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _TIMEOUTS_S = {"connect": 15.0, "read": 60.0, "write": 15.0, "pool": 15.0}
 _HEADERS = [("User-Agent", "stillframe"), ("Accept", "*/*"), ("Accept-Encoding", "identity")]
@@ -118,8 +122,13 @@ def _header(response: httpcore.Response, name: bytes) -> str:
 
 
 async def _chunks(response: httpcore.Response) -> AsyncGenerator[bytes, None]:
+    started, seen_bytes = time.monotonic(), 0
     with _translated():
         async for chunk in response.aiter_stream():
+            seen_bytes += len(chunk)
+            elapsed_s = time.monotonic() - started
+            if elapsed_s > SLOW_GRACE_S and seen_bytes < elapsed_s * MIN_BYTES_PER_S:
+                raise DownloadFailedError("The server sends too slowly.")
             yield chunk
 
 

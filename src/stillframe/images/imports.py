@@ -135,7 +135,7 @@ async def _submit_job(
             kind=kind,
             service=Service.GLANCE,
             # What was staged needs no more than a look; that must not wait behind somebody's download.
-            lane=Lane.TRANSFER if url else Lane.SEAL,
+            lane=Lane.DOWNLOAD if url else Lane.SEAL,
             subject_id=image.id,
             project_id=caller.require_project(),
             user_id=caller.user_id,

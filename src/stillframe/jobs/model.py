@@ -45,10 +45,12 @@ class Lane(enum.StrEnum):
     SEAL = "seal"
     MACHINE = "machine"
     TRANSFER = "transfer"
+    DOWNLOAD = "download"
+    """From servers that are not ours, and may take all the time in the world."""
     CONSOLIDATE = "consolidate"
 
 
-LANE_LIMITS = {Lane.SEAL: 8, Lane.MACHINE: 8, Lane.TRANSFER: 2, Lane.CONSOLIDATE: 1}
+LANE_LIMITS = {Lane.SEAL: 8, Lane.MACHINE: 8, Lane.TRANSFER: 2, Lane.DOWNLOAD: 4, Lane.CONSOLIDATE: 1}
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):

@@ -335,6 +335,10 @@ async def test_a_dead_upload_does_not_stand_against_a_new_one(
     image = await door.create(disk_format="raw")
     await upload._begin(resources, caller(), image["id"], ImageStatus.SAVING)
     assert (await put(door, image["id"])).status_code == 204
+    staged = await door.create(disk_format="raw")
+    await upload._begin(resources, caller(), staged["id"], ImageStatus.UPLOADING)
+    await upload.take_back_dead_uploads(resources)
+    assert (await door.get(f"/v2/images/{staged['id']}")).json()["status"] == "queued"
 
 
 async def test_a_disk_that_cannot_be_written_is_said_and_leaves_nothing(door: Door, resources: Resources) -> None:
