@@ -5,8 +5,8 @@ from typing import Any
 
 from stillframe.config import Settings
 from stillframe.db import Database
-from stillframe.identity import rows as identity_rows
 from stillframe.identity.model import Caller, Domain, Project
+from stillframe.identity.rows import accounts as identity_rows
 from stillframe.images import rows
 from stillframe.images.model import Image, ImageStatus
 from stillframe.kit.ids import new_uuid

@@ -7,7 +7,7 @@ import pytest
 
 from stillframe.api import compute_v2
 from stillframe.identity.model import Project
-from stillframe.identity.rows import insert_project
+from stillframe.identity.rows.accounts import insert_project
 from stillframe.images.model import ImageKind, ImageStatus, Visibility
 from stillframe.kit.ids import new_hex_id
 from tests.api.ims.desk import PATCH_TYPE, Desk, code_of
