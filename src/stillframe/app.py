@@ -85,7 +85,12 @@ def _service(name: str, packages: tuple[Any, ...], resources: Resources) -> ASGI
     )
     around: Callable[[ASGIApp], ASGIApp] = getattr(packages[0], "around", lambda inner: inner)
     guarded = AuthMiddleware(
-        around(app), database=database, token_keys=token_keys, settings=settings, is_open=_open_paths(packages)
+        around(app),
+        service=name,
+        database=database,
+        token_keys=token_keys,
+        settings=settings,
+        is_open=_open_paths(packages),
     )
     return RequestLog(guarded, name)
 

@@ -22,8 +22,8 @@ from litestar.types.asgi_types import (
 from stillframe.config import Settings
 from stillframe.db import Database
 from stillframe.errors import LimitExceededError, UnauthenticatedError
+from stillframe.identity import access_rules, signatures
 from stillframe.identity import service as identity
-from stillframe.identity import signatures
 from stillframe.identity.model import UNSCOPED, Caller
 from stillframe.identity.model import Scope as IdentityScope
 from stillframe.identity.tokens import TokenKeys
@@ -47,9 +47,17 @@ class AuthMiddleware:
     """
 
     def __init__(
-        self, app: ASGIApp, *, database: Database, token_keys: TokenKeys, is_open: IsOpen, settings: Settings
+        self,
+        app: ASGIApp,
+        *,
+        service: str,
+        database: Database,
+        token_keys: TokenKeys,
+        is_open: IsOpen,
+        settings: Settings,
     ) -> None:
         self._app = app
+        self._service_types = access_rules.service_types(service)
         self._database = database
         self._keys = token_keys
         self._is_open = is_open
@@ -88,7 +96,10 @@ class AuthMiddleware:
         token = headers.get(b"x-auth-token", b"").decode("latin-1").strip()
         if token:
             async with self._database.reading() as tx:
-                return await identity.validate_token(tx, self._keys, token)
+                caller = await identity.validate_token(tx, self._keys, token)
+            if not access_rules.are_met(caller, self._service_types, scope["method"], scope["path"]):
+                raise UnauthenticatedError
+            return caller
         request = signatures.SignedRequest(
             method=scope["method"],
             raw_path=scope["raw_path"],

@@ -98,7 +98,8 @@ async def _choose(
     found = [by_id.get(an_id or "") or mine.get(name or "") for an_id, name in wanted]
     if None in found:
         raise InvalidInputError("Could not find role assignment for one of the roles.", field="roles")
-    return sorted({role for role in found if role is not None}, key=lambda role: role.name)
+    chosen = {role.id: role for role in found if role is not None}
+    return sorted(chosen.values(), key=lambda role: role.name)
 
 
 async def _rule(tx: Transaction, user_id: str, wanted: Mapping[str, str]) -> AccessRule:

@@ -21,7 +21,6 @@ from stillframe.identity.access_keys import (
     create_temporary_key,
     hash_security_token,
     is_live,
-    lookup_access_key,
     reveal_secret,
     service_access_key,
 )
@@ -38,6 +37,7 @@ from stillframe.identity.accounts import (
     set_user_enabled,
     withdraw_role,
 )
+from stillframe.identity.buckets import lookup_access_key
 from stillframe.identity.logins import authenticate_password
 from stillframe.identity.model import (
     SYSTEM_SCOPE,

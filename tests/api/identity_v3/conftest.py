@@ -2,6 +2,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.api.identity_v3.admin import Admin
 from tests.identity.home import BACKENDS, Home, open_home
 
 
@@ -11,3 +12,9 @@ async def home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else ""
     async with open_home(url, tmp_path_factory.mktemp("home")) as opened:
         yield opened
+
+
+@pytest.fixture
+async def admin(home: Home) -> AsyncIterator[Admin]:
+    async with home.client((await home.token(home.admin)).text) as http:
+        yield Admin(http)

@@ -50,6 +50,7 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
 def guarded(home: Home, app: ASGIApp = echo) -> ASGIApp:
     return AuthMiddleware(
         app,
+        service="image",
         database=home.database,
         token_keys=home.keys,
         settings=home.settings,

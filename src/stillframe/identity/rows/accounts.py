@@ -56,6 +56,13 @@ async def find_domain(tx: Transaction, ref: DomainRef) -> Domain | None:
     return next(iter(await list_domains(tx, name=ref.name)), None) if ref.name else None
 
 
+def is_domain(ref: DomainRef) -> sa.ColumnElement[bool]:
+    """The condition for the one domain that `find_domain` finds."""
+    if ref.id == DEFAULT_DOMAIN_ID:
+        return domains.c.name == FIRST_DOMAIN
+    return domains.c.id == ref.id if ref.id is not None else domains.c.name == (ref.name or "")
+
+
 async def list_domains(
     tx: Transaction,
     *,
@@ -212,8 +219,7 @@ async def find_user(tx: Transaction, *, user_id: str | None, name: str | None, d
     if user_id is not None:
         query = query.where(users.c.id == user_id)
     else:
-        named = equal(domains, id=domain.id) if domain.id is not None else equal(domains, name=domain.name or "")
-        query = query.join(domains, domains.c.id == users.c.domain_id).where(users.c.name == name, *named)
+        query = query.join(domains, domains.c.id == users.c.domain_id).where(users.c.name == name, is_domain(domain))
     row = await tx.first(query)
     return LoginRow(built(User, row[:-3]), *row[-3:]) if row else None
 

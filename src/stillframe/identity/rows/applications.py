@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from stillframe.db import Transaction
 from stillframe.identity.model import AccessRule, AppCredential, AppCredentialView, DomainRef, Role
 from stillframe.identity.rows import records
+from stillframe.identity.rows.accounts import is_domain
 from stillframe.identity.rows.records import equal, keeps_nothing
 from stillframe.identity.tables import (
     access_rules,
@@ -106,8 +107,7 @@ async def find_for_login(
     if credential_id is not None:
         query = query.where(_table.c.id == credential_id)
     else:
-        named = equal(domains, id=domain.id) if domain.id is not None else equal(domains, name=domain.name or "")
-        by_name = [users.c.name == (user_name or ""), *named]
+        by_name = [users.c.name == (user_name or ""), is_domain(domain)]
         query = query.join(users, users.c.id == _table.c.user_id).join(domains, domains.c.id == users.c.domain_id)
         query = query.where(_table.c.name == (name or ""), *([users.c.id == user_id] if user_id else by_name))
     row = await tx.first(query)
