@@ -2,6 +2,7 @@
 
 import msgspec
 
+from stillframe.blobs.layout import DiskFormat
 from stillframe.config import Settings
 from stillframe.db import Transaction
 from stillframe.errors import InvalidInputError, TooManyDisksError
@@ -69,7 +70,8 @@ async def _root_disk(tx: Transaction, caller: Caller, new: NewServer) -> tuple[P
     captured: list[PlannedDisk] = []
     if wanted.source is DiskSource.IMAGE:
         image = await images.get_bootable_image(tx, caller, new.image_id or "")
-        base = sources.base_of(image)
+        is_iso = image.disk_format == DiskFormat.ISO
+        base = await sources.installation_base(tx, image) if is_iso else sources.base_of(image)
         captured = [_captured(disk) for disk in await images.list_data_disks(tx, image)]
     else:
         base = await _base(tx, caller, wanted.source, wanted.source_id or "")

@@ -49,6 +49,7 @@ async def create_server(tx: Transaction, caller: Caller, settings: Settings, new
         description=new.description,
         flavor=flavor,
         image_id=disks[0].image_metadata.get("image_id", ""),
+        cdrom_layer_id=disks[0].base.cdrom_layer_id,
         vm_state=VmState.BUILDING,
         task_state=TaskState.SCHEDULING,
         job_id=new_hex_id(),

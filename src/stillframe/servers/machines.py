@@ -74,6 +74,7 @@ async def _machine_spec(resources: Resources, server_id: str) -> MachineSpec:
         attached = (await volumes.list_attached(tx, [server_id]))[server_id]
         kept = [volume for volume in attached if volume.status is not VolumeStatus.DETACHING]
         disks = [await disk_spec(tx, resources.layout, volume) for volume in kept]
+        cdrom = await _cdrom(tx, resources.layout, server)
         server = replace(server, nics=(await ports.list_nics(tx, [server_id]))[server_id])
     firmware = ((attached[0].image_metadata if attached else None) or {}).get("hw_firmware_type")
     return MachineSpec(
@@ -85,8 +86,17 @@ async def _machine_spec(resources: Resources, server_id: str) -> MachineSpec:
         accelerator=await accelerator.choose(),
         firmware=Firmware.UEFI if firmware == Firmware.UEFI else Firmware.BIOS,
         config_drive=await _config_drive(resources, server),
+        # Its turn comes after the disks', from which no machine starts before something is installed on them.
+        cdrom=cdrom,
         nics=tuple(NicSpec(port_id=nic.port.id, mac=nic.port.mac_address) for nic in server.nics),
     )
+
+
+async def _cdrom(tx: Transaction, layout: DataLayout, server: Server) -> Path | None:
+    if server.cdrom_layer_id is None:
+        return None
+    (file,) = await layers.chain(tx, layout, server.cdrom_layer_id)
+    return file.path
 
 
 async def disk_spec(tx: Transaction, layout: DataLayout, volume: Volume) -> DiskSpec:

@@ -141,6 +141,8 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     flavor: Flavor
     image_id: str
     """What its system disk was once made from; empty when nobody knows."""
+    cdrom_layer_id: str | None = None
+    """The ISO file in its drive, which it starts from as long as nothing is installed on its system disk."""
     vm_state: VmState
     task_state: TaskState | None
     job_id: str | None

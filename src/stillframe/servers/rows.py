@@ -23,6 +23,7 @@ servers = sa.Table(
     sa.Column("ram_mib", sa.Integer, nullable=False),
     sa.Column("extra_specs", sa.JSON, nullable=False),
     sa.Column("image_id", sa.String(36), nullable=False),
+    sa.Column("cdrom_layer_id", sa.ForeignKey("layers.id"), index=True),
     sa.Column("vm_state", sa.String(16), nullable=False),
     sa.Column("task_state", sa.String(32)),
     sa.Column("job_id", sa.String(36)),

@@ -104,9 +104,11 @@ async def _remove(resources: Resources, job: Job) -> None:
     server_id = job.args["server_id"]
     await asyncio.to_thread(shutil.rmtree, resources.layout.machine_dir(server_id), ignore_errors=True)
     async with resources.database.writing() as tx:
+        server = await rows.get_server(tx, server_id)
         await volumes.detach_from_deleted_server(tx, server_id)
         await nics.release_nics(tx, server_id)
         await rows.delete_server(tx, server_id)
+        await layers.release(tx, server.cdrom_layer_id if server else None)
         await jobs.succeed_job(tx, job.id, {"server_id": server_id})
 
 

@@ -3,7 +3,7 @@
 import msgspec
 
 from stillframe.db import Transaction
-from stillframe.errors import InvalidInputError
+from stillframe.errors import ConflictError, InvalidInputError
 from stillframe.identity.model import Caller
 from stillframe.images import service as images
 from stillframe.images.model import Image, ImageKind
@@ -21,6 +21,8 @@ class DiskBase(msgspec.Struct, frozen=True, kw_only=True):
     bootable: bool = False
     image_metadata: dict[str, str] | None = None
     snapshot_id: str | None = None
+    cdrom_layer_id: str | None = None
+    """An ISO file that the server is to start from, so that something can be installed on the blank disk."""
 
 
 BLANK = DiskBase()
@@ -40,9 +42,24 @@ def base_of(image: Image) -> DiskBase:
     )
 
 
+async def installation_base(tx: Transaction, image: Image) -> DiskBase:
+    """For the system disk of a server that starts from an ISO file, which stays until the transaction ends.
+
+    Raises: ConflictError when it has just gone.
+    """
+    if image.layer_id is None or not await layers.lock_sealed(tx, image.layer_id):
+        raise ConflictError("The ISO file is not available any more.")
+    return DiskBase(
+        least_gib=max(1, image.min_disk_gib),
+        bootable=True,
+        image_metadata=image_metadata(image),
+        cdrom_layer_id=image.layer_id,
+    )
+
+
 def checked_size_bytes(base: DiskBase, size_gib: int | None, most_gib: int = MAX_VOLUME_GIB) -> int:
     """None takes the smallest that the source fits in. Raises: InvalidInputError."""
-    if size_gib is None and base.parent_layer_id is None:
+    if size_gib is None and base.parent_layer_id is None and not base.least_gib:
         raise InvalidInputError("Invalid input received: the size of a blank volume must be given.", field="size")
     least_gib = max(1, base.least_gib)
     wanted = least_gib if size_gib is None else size_gib

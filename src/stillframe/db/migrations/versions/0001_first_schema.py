@@ -161,6 +161,7 @@ def upgrade() -> None:
     sa.Column('ram_mib', sa.Integer(), nullable=False),
     sa.Column('extra_specs', sa.JSON(), nullable=False),
     sa.Column('image_id', sa.String(length=36), nullable=False),
+    sa.Column('cdrom_layer_id', sa.String(length=36), nullable=True),
     sa.Column('vm_state', sa.String(length=16), nullable=False),
     sa.Column('task_state', sa.String(length=32), nullable=True),
     sa.Column('job_id', sa.String(length=36), nullable=True),
@@ -176,9 +177,11 @@ def upgrade() -> None:
     sa.Column('created_at', stillframe.db.schema.UtcTime(), nullable=False),
     sa.Column('updated_at', stillframe.db.schema.UtcTime(), nullable=False),
     sa.Column('launched_at', stillframe.db.schema.UtcTime(), nullable=True),
+    sa.ForeignKeyConstraint(['cdrom_layer_id'], ['layers.id'], name=op.f('fk_servers_cdrom_layer_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_servers'))
     )
     with op.batch_alter_table('servers', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_servers_cdrom_layer_id'), ['cdrom_layer_id'], unique=False)
         batch_op.create_index('ix_servers_project_id_created_at', ['project_id', 'created_at', 'id'], unique=False)
         batch_op.create_index('ix_servers_vm_state', ['vm_state'], unique=False)
 
@@ -1041,6 +1044,7 @@ def downgrade() -> None:
     with op.batch_alter_table('servers', schema=None) as batch_op:
         batch_op.drop_index('ix_servers_vm_state')
         batch_op.drop_index('ix_servers_project_id_created_at')
+        batch_op.drop_index(batch_op.f('ix_servers_cdrom_layer_id'))
 
     op.drop_table('servers')
     with op.batch_alter_table('layers', schema=None) as batch_op:
