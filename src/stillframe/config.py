@@ -82,6 +82,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     machine_stop_timeout_s: float = 60.0
     """How long a guest may take to power off before it is stopped by force."""
     machine_user: str = "nobody"
+    guest_outbound: bool = False
+    """Servers behind a router with a gateway may open connections to what the host reaches, though never to the host
+    itself."""
+    floating_range: str = "127.77.0.0/16"
+    """Where floating addresses are from: any part of the host's loopback range."""
     console_log_limit_bytes: int = 1024 * 1024
     job_timeout_s: float = 24 * 3600.0
     job_retention_days: int = 30

@@ -4,7 +4,8 @@ import ipaddress
 from dataclasses import dataclass, field
 
 from stillframe.switch import frames
-from stillframe.switch.fabric import Fabric, Port
+from stillframe.switch.cards import Port
+from stillframe.switch.fabric import Fabric
 from stillframe.switch.plan import Lease, NetworkPlan, Pair, Plan, PortPlan, Rule, SubnetPlan
 from stillframe.switch.tcpserver import Connection
 

@@ -3,24 +3,41 @@
 import ipaddress
 from collections.abc import Iterable, Mapping
 
+import msgspec
+
 from stillframe.db import Transaction
 from stillframe.networks import rows
 from stillframe.networks.model import (
     METADATA_ADDRESS,
+    FloatingIp,
     Network,
     Port,
+    Router,
     SecurityGroup,
     SecurityGroupRule,
     Subnet,
     gateway_mac,
 )
+from stillframe.networks.outside import HOST_MAC, NAME_SERVER, RANGE, Forward, InnerAddresses, forwards
 from stillframe.networks.security_groups import protocol_number
 from stillframe.qemu.machine_spec import nic_socket
-from stillframe.switch.plan import Lease, NetworkPlan, Pair, Plan, PortPlan, Rule, SubnetPlan
+from stillframe.switch.plan import Lease, NetworkPlan, Pair, Plan, PortPlan, Rule, SubnetPlan, UplinkPlan
+
+ALWAYS_CLOSED = (RANGE, "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3")
+"""What the stack would take for the host itself, and what is nobody's address."""
 
 
-async def build_plan(tx: Transaction, host_names: Mapping[str, str]) -> Plan:
-    """Of the servers that have a machine, or get one; `host_names` are by their ids."""
+class Outside(msgspec.Struct, frozen=True, kw_only=True):
+    """What the worker knows of the way out: where it is, who may begin to use it, what it must not lead to."""
+
+    socket: str
+    inner: InnerAddresses
+    is_open: bool
+    closed: tuple[str, ...]
+
+
+async def build_plan(tx: Transaction, host_names: Mapping[str, str], outside: Outside) -> tuple[Plan, list[Forward]]:
+    """Of the servers that have a machine, or get one; `host_names` are by their ids. And what leads to them."""
     found = await rows.find(tx, Port, device_id=list(host_names))
     networks = {one.id: one for one in await rows.find(tx, Network, id={port.network_id for port in found})}
     ports = [port for port in found if _is_live(port, networks[port.network_id])]
@@ -28,7 +45,10 @@ async def build_plan(tx: Transaction, host_names: Mapping[str, str]) -> Plan:
     groups = await rows.find(tx, SecurityGroup, id={group for port in ports for group in port.security_group_ids})
     rules = _rules_of_groups(groups, ports)
     by_id = {subnet.id: subnet for subnet in subnets}
-    return Plan(
+    floating_ips = await rows.find(tx, FloatingIp, port_id=[port.id for port in ports])
+    leaving = await _leaving(tx, ports, by_id) if outside.is_open else set()
+    inner = outside.inner.of(leaving | {str(floating.port_id) for floating in floating_ips})
+    plan = Plan(
         networks=tuple(_network_plan(network, subnets) for network in networks.values()),
         ports=tuple(
             PortPlan(
@@ -41,11 +61,30 @@ async def build_plan(tx: Transaction, host_names: Mapping[str, str]) -> Plan:
                 pairs=tuple(Pair(cidr=pair.ip_address, mac=pair.mac_address) for pair in port.allowed_address_pairs),
                 is_guarded=port.port_security_enabled,
                 rules=tuple(rule for group_id in port.security_group_ids for rule in rules[group_id]),
-                lease=_lease(port, by_id, host_names[port.device_id]),
+                lease=_lease(port, by_id, host_names[port.device_id], has_way_out=port.id in leaving),
+                inner=inner.get(port.id),
+                may_leave=port.id in leaving,
             )
             for port in ports
         ),
+        uplink=_uplink(outside) if inner else None,
     )
+    return plan, forwards(floating_ips, {port.id: port for port in ports}, rules, inner)
+
+
+def _uplink(outside: Outside) -> UplinkPlan:
+    return UplinkPlan(
+        socket=outside.socket, mac=HOST_MAC, name_server=NAME_SERVER, closed=(*ALWAYS_CLOSED, *outside.closed)
+    )
+
+
+async def _leaving(tx: Transaction, ports: Iterable[Port], subnets: Mapping[str, Subnet]) -> set[str]:
+    """The ports whose first address is behind a router with a gateway that translates addresses."""
+    routers = await rows.find(tx, Router, id={one.router_id for one in subnets.values() if one.router_id})
+    with_gateway = {one.id for one in routers if one.has_gateway and one.enable_snat and one.admin_state_up}
+    return {
+        port.id for port in ports if port.fixed_ips and subnets[port.fixed_ips[0].subnet_id].router_id in with_gateway
+    }
 
 
 def _is_live(port: Port, network: Network) -> bool:
@@ -90,7 +129,7 @@ def _rule(rule: SecurityGroupRule, members: Mapping[str, list[str]]) -> Rule:
     )
 
 
-def _lease(port: Port, subnets: Mapping[str, Subnet], host_name: str) -> Lease | None:
+def _lease(port: Port, subnets: Mapping[str, Subnet], host_name: str, *, has_way_out: bool) -> Lease | None:
     """For its first address whose subnet has DHCP."""
     for fixed in port.fixed_ips:
         subnet = subnets[fixed.subnet_id]
@@ -104,7 +143,7 @@ def _lease(port: Port, subnets: Mapping[str, Subnet], host_name: str) -> Lease |
                 prefix_length=ipaddress.IPv4Network(subnet.cidr).prefixlen,
                 server=gateway or METADATA_ADDRESS,
                 gateway=gateway,
-                name_servers=subnet.dns_nameservers,
+                name_servers=subnet.dns_nameservers or ((NAME_SERVER,) if has_way_out else ()),
                 routes=routes,
                 host_name=host_name,
             )

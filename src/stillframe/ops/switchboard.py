@@ -19,11 +19,13 @@ import structlog
 
 from stillframe.errors import StillframeError
 from stillframe.jobs.resources import Resources
+from stillframe.networks.outside import Forward
 from stillframe.networks.planning import build_plan
+from stillframe.ops.outside import WayOut
 from stillframe.qemu.sandbox import MINIMAL_ENVIRONMENT, Access, Limits, Sandbox, SandboxKind, wrap_tool
 from stillframe.servers import rows
 from stillframe.servers.metadata import answer_question
-from stillframe.switch.plan import Answer, Question, ToSwitch
+from stillframe.switch.plan import Answer, Plan, Question, ToSwitch
 
 log = structlog.get_logger("stillframe.switchboard")
 
@@ -40,6 +42,7 @@ class Switchboard:
 
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
+        self._way_out = WayOut(resources)
         self._changed = asyncio.Event()
 
     def wake(self) -> None:
@@ -54,6 +57,8 @@ class Switchboard:
                     await self._serve(reader, writer)
             except (OSError, EOFError) as error:
                 log.warning("switch.ended", error=str(error))
+            finally:
+                await self._way_out.end()
             await asyncio.sleep(RESTART_PAUSE_S)
 
     @contextlib.asynccontextmanager
@@ -86,24 +91,28 @@ class Switchboard:
         told = b""
         while True:
             self._changed.clear()
-            plan = await self._plan()
-            if plan is not None and plan != told:
-                writer.write(_framed(plan))
-                await writer.drain()
-                told = plan
+            planned = await self._plan()
+            if planned is not None:
+                plan, forwards = planned
+                await self._way_out.follow(forwards, is_used=plan.uplink is not None)
+                message = msgspec.json.encode(ToSwitch(plan=plan))
+                if message != told:
+                    writer.write(_framed(message))
+                    await writer.drain()
+                    told = message
             await asyncio.sleep(PAUSE_S)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), LOOK_INTERVAL_S)
 
-    async def _plan(self) -> bytes | None:
+    async def _plan(self) -> tuple[Plan, list[Forward]] | None:
         """None when the database cannot be read: the switch goes on by the plan it has."""
         try:
             async with self._resources.database.reading() as tx:
-                plan = await build_plan(tx, await rows.host_names_of_machines(tx))
+                host_names = await rows.host_names_of_machines(tx)
+                return await build_plan(tx, host_names, self._way_out.as_planned())
         except sa.exc.SQLAlchemyError as error:
             log.warning("switch.no_plan", error=str(error))
             return None
-        return msgspec.json.encode(ToSwitch(plan=plan))
 
     async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:

@@ -13,12 +13,25 @@ lie about. Only IPv4 and ARP pass. Cards of different networks meet only where o
 
 import ipaddress
 from collections.abc import Callable
-from typing import Protocol
 
 from stillframe.switch import dhcp, frames
+from stillframe.switch.cards import (
+    NOBODY,
+    UPLINK,
+    UPLINK_MAC,
+    Flow,
+    Outlet,
+    Port,
+    Segment,
+    Uplink,
+    fragment_key,
+    key_of,
+    reversed_key,
+    swapped,
+)
 from stillframe.switch.frames import ARP, BROADCAST, IPV4, Packet
-from stillframe.switch.plan import NetworkPlan, Plan, PortPlan
-from stillframe.switch.rules import Test, compiled, passes
+from stillframe.switch.plan import Plan, PortPlan
+from stillframe.switch.rules import passes
 from stillframe.switch.tcpserver import Connection, TcpServer
 
 METADATA = bytes((169, 254, 169, 254))
@@ -30,95 +43,6 @@ FRAGMENT_S = 10.0
 GRACE_S = 60.0
 """How long after the start of the switch a conversation may be taken up in its middle."""
 
-_NOBODY = b"\0\0\0\0"
-_WITH_PORTS = frozenset({frames.TCP, frames.UDP})
-
-
-class Outlet(Protocol):
-    """Where frames for a card go."""
-
-    def put(self, frame: bytes) -> None: ...
-
-
-class Flow:
-    """One direction of a conversation. `began` is how its first payload starts; None of the way back."""
-
-    __slots__ = ("began", "header", "is_routed", "key", "outlet", "port", "protocol", "seen", "twin")
-
-    def __init__(self, key: bytes, port: "Port", header: bytes, *, is_routed: bool, began: bytes | None) -> None:
-        self.key = key
-        self.port = port
-        self.outlet = port.outlet
-        self.header = header
-        self.is_routed = is_routed
-        self.began = began
-        self.protocol = key[0]
-        self.seen = 0.0
-        self.twin: Flow | None = None
-
-
-class Port:
-    """A card and what the plan says about it. It outlives changes of the plan, and so do its conversations."""
-
-    def __init__(self, plan: PortPlan, outlet: Outlet, server: TcpServer) -> None:
-        self.outlet = outlet
-        self.server = server
-        self.flows: dict[bytes, Flow] = {}
-        self.fragments: dict[bytes, tuple[Flow, float]] = {}
-        self.follow(plan)
-
-    def follow(self, plan: PortPlan) -> None:
-        self.plan = plan
-        self.mac = frames.mac_bytes(plan.mac)
-        self.addresses = frozenset(ipaddress.IPv4Address(address).packed for address in plan.addresses)
-        self.pairs = [
-            (int(network.network_address), int(network.netmask), frames.mac_bytes(pair.mac))
-            for pair in plan.pairs
-            for network in (ipaddress.IPv4Network(pair.cidr),)
-        ]
-        self.macs = frozenset({self.mac, *(mac for _, _, mac in self.pairs)})
-        self.ingress: list[Test] = compiled(plan, "ingress")
-        self.egress: list[Test] = compiled(plan, "egress")
-        self.flows_checked = False
-
-    def may_speak_as(self, address: bytes) -> bool:
-        return not self.plan.is_guarded or address in self.addresses or self.has_pair_for(address)
-
-    def has_pair_for(self, address: bytes) -> bool:
-        number = int.from_bytes(address, "big")
-        return any(number & mask == start for start, mask, _ in self.pairs)
-
-
-class Segment:
-    """One network: its cards, and the addresses that the switch itself answers for."""
-
-    def __init__(self, plan: NetworkPlan) -> None:
-        self.mac = frames.mac_bytes(plan.mac)
-        self.subnets = [
-            (int(cidr.network_address), int(cidr.netmask), subnet.router_id)
-            for subnet in plan.subnets
-            for cidr in (ipaddress.IPv4Network(subnet.cidr),)
-        ]
-        self.gateways = {ipaddress.IPv4Address(one.gateway).packed for one in plan.subnets if one.gateway}
-        self.broadcasts = {BROADCAST[:4]} | {
-            (start | (~mask & 0xFFFFFFFF)).to_bytes(4, "big") for start, mask, _ in self.subnets
-        }
-        self.ports: list[Port] = []
-        self.by_address: dict[bytes, Port] = {}
-        self.moved: dict[bytes, Port] = {}
-        """Which card last said that an address pair's address is with it."""
-
-    def router_of(self, address: bytes) -> str | None:
-        number = int.from_bytes(address, "big")
-        return next((router for start, mask, router in self.subnets if number & mask == start), None)
-
-    def is_local(self, address: bytes) -> bool:
-        number = int.from_bytes(address, "big")
-        return any(number & mask == start for start, mask, _ in self.subnets)
-
-    def find(self, address: bytes) -> Port | None:
-        return self.by_address.get(address) or self.moved.get(address)
-
 
 class Fabric:
     """All networks. `now` is told by whoever runs it, so that time is looked at once for many frames."""
@@ -127,14 +51,13 @@ class Fabric:
         self._ask = ask
         self.now = now
         self._grace_until = now + GRACE_S
-        self._plan = Plan()
+        self.uplink: Uplink | None = None
         self.ports: dict[str, Port] = {}
         self._segments: dict[str, Segment] = {}
         self._routed: dict[str, list[Segment]] = {}
 
     def follow(self, plan: Plan, outlet_of: Callable[[PortPlan], Outlet]) -> None:
         """From now on this plan. Conversations that it no longer allows end."""
-        self._plan = plan
         segments = {network.id: Segment(network) for network in plan.networks}
         ports: dict[str, Port] = {}
         for wanted in plan.ports:
@@ -156,8 +79,29 @@ class Fabric:
         for segment in segments.values():
             for router_id in {router for _, _, router in segment.subnets if router}:
                 self._routed.setdefault(router_id, []).append(segment)
-        for port in ports.values():
+        self._follow_uplink(plan, outlet_of)
+        for port in self._everybody():
             self._recheck(port)
+
+    def _everybody(self) -> list[Port]:
+        return [*self.ports.values(), *([self.uplink.port] if self.uplink else [])]
+
+    def _follow_uplink(self, plan: Plan, outlet_of: Callable[[PortPlan], Outlet]) -> None:
+        if plan.uplink is None:
+            self.uplink = None
+            return
+        if self.uplink is None:
+            as_port = PortPlan(
+                id=UPLINK,
+                server_id="",
+                socket=plan.uplink.socket,
+                network_id=UPLINK,
+                mac=plan.uplink.mac,
+                addresses=(),
+                is_guarded=False,
+            )
+            self.uplink = Uplink(self._new_port(as_port, outlet_of(as_port)))
+        self.uplink.follow(plan.uplink, self.ports.values())
 
     def _new_port(self, plan: PortPlan, outlet: Outlet) -> Port:
         port = Port(plan, outlet, TcpServer(lambda connection, request: self._ask(port, connection, request)))
@@ -166,17 +110,8 @@ class Fabric:
     def _recheck(self, port: Port) -> None:
         """Looks at the conversations which this card began; both directions of a forbidden one go."""
         for flow in list(port.flows.values()):
-            if flow.began is not None and not self._is_still_allowed(port, flow, flow.began):
+            if flow.is_allowed is not None and not flow.is_allowed():
                 self._end(port, flow)
-
-    def _is_still_allowed(self, port: Port, flow: Flow, payload: bytes) -> bool:
-        source, destination = flow.key[1:5], flow.key[5:9]
-        target = self._target(port, source, destination)
-        return (
-            target is flow.port
-            and port.may_speak_as(source)
-            and self._may_pass(port, flow.port, source, destination, flow.protocol, payload)
-        )
 
     @staticmethod
     def _end(port: Port, flow: Flow) -> None:
@@ -192,12 +127,14 @@ class Fabric:
             flow = port.flows.get(frame[23:24] + frame[26:38])
             if flow is not None and frame[6:12] == port.mac and frame[22] > 1:
                 flow.seen = self.now
-                rest = frames.with_one_hop_less(frame) if flow.is_routed else frame[14:]
-                flow.outlet.put(flow.header + rest)
+                flow.outlet.put(flow.header + (frame[14:] if flow.change is None else flow.change(frame)))
                 return
         self._consider(port, frame)
 
     def _consider(self, port: Port, frame: bytes) -> None:
+        if self.uplink is not None and port is self.uplink.port:
+            self._take_from_outside(self.uplink, frame)
+            return
         if not 34 <= len(frame) <= MAX_FRAME or (port.plan.is_guarded and frame[6:12] not in port.macs):
             return
         segment = self._segments[port.plan.network_id]
@@ -210,7 +147,7 @@ class Fabric:
 
     def _take_arp(self, port: Port, segment: Segment, frame: bytes) -> None:
         arp = frames.parse_arp(frame)
-        if arp is None or arp.sender_mac != frame[6:12] or not (arp.sender == _NOBODY or port.may_speak_as(arp.sender)):
+        if arp is None or arp.sender_mac != frame[6:12] or not (arp.sender == NOBODY or port.may_speak_as(arp.sender)):
             return
         if arp.sender not in port.addresses and port.has_pair_for(arp.sender):
             segment.moved[arp.sender] = port
@@ -283,7 +220,9 @@ class Fabric:
     def _carry(self, port: Port, segment: Segment, frame: bytes, packet: Packet) -> None:
         target = self._target(port, packet.source, packet.destination)
         if target is None:
-            if not segment.is_local(packet.destination):
+            if self._leads_out(port, packet):
+                self._leave(port, frame, packet)
+            elif not segment.is_local(packet.destination):
                 self._refuse(port, segment, frame, packet, code=0)
             return
         is_routed = target.plan.network_id != port.plan.network_id
@@ -294,18 +233,19 @@ class Fabric:
             return
         flow = self._flow(port, target, packet)
         if flow is not None:
-            flow.seen = self.now
-            rest = frames.with_one_hop_less(frame) if flow.is_routed else frame[14:]
-            flow.outlet.put(flow.header + rest)
-            if packet.more:
-                port.fragments[_fragment_key(packet)] = (flow, self.now + FRAGMENT_S)
+            self._pass(port, flow, frame, packet)
+
+    def _pass(self, port: Port, flow: Flow, frame: bytes, packet: Packet) -> None:
+        flow.seen = self.now
+        flow.outlet.put(flow.header + (frame[14:] if flow.change is None else flow.change(frame)))
+        if packet.more:
+            port.fragments[fragment_key(packet)] = (flow, self.now + FRAGMENT_S)
 
     def _carry_fragment(self, port: Port, frame: bytes, packet: Packet) -> None:
         """It has no ports, so it goes where its first piece went, which guests send first."""
-        flow, until = port.fragments.get(_fragment_key(packet), (None, 0.0))
+        flow, until = port.fragments.get(fragment_key(packet), (None, 0.0))
         if flow is not None and self.now < until:
-            rest = frames.with_one_hop_less(frame) if flow.is_routed else frame[14:]
-            flow.outlet.put(flow.header + rest)
+            flow.outlet.put(flow.header + (frame[14:] if flow.change is None else flow.change(frame)))
 
     def _target(self, port: Port, source: bytes, destination: bytes) -> Port | None:
         """The card that has an address, as far as the sender's network reaches."""
@@ -321,7 +261,7 @@ class Fabric:
 
     def _flow(self, port: Port, target: Port, packet: Packet) -> Flow | None:
         """The conversation that a packet belongs to, or begins; None when it may not."""
-        key = _key(packet)
+        key = key_of(packet)
         known = port.flows.get(key)
         if known is not None:
             return known
@@ -346,7 +286,7 @@ class Fabric:
         inner = frames.parse_ipv4(bytes(14) + quoted[:2] + len(quoted).to_bytes(2, "big") + quoted[4:])
         if inner is None:
             return False
-        back = bytes((inner.protocol,)) + inner.destination + inner.source + _swapped(inner.payload[:4])
+        back = bytes((inner.protocol,)) + inner.destination + inner.source + swapped(inner.payload[:4])
         return back in port.flows and inner.source == packet.destination
 
     def _may_pass(
@@ -359,17 +299,30 @@ class Fabric:
 
     def _remembered(self, port: Port, target: Port, key: bytes, packet: Packet, *, is_lasting: bool) -> Flow:
         """Both directions of a conversation, so that the answer needs no rule."""
+        source, destination, payload = packet.source, packet.destination, packet.payload[:4]
         is_routed = target.plan.network_id != port.plan.network_id
+        change = frames.with_one_hop_less if is_routed else None
         there, here = self._segments[target.plan.network_id], self._segments[port.plan.network_id]
-        out_header = self._mac_at(target, packet.destination) + (there.mac if is_routed else port.mac) + IPV4
-        forth = Flow(key, target, out_header, is_routed=is_routed, began=packet.payload[:4])
+        out_header = self._mac_at(target, destination) + (there.mac if is_routed else port.mac) + IPV4
+
+        def is_allowed() -> bool:
+            return (
+                self._target(port, source, destination) is target
+                and port.may_speak_as(source)
+                and self._may_pass(port, target, source, destination, packet.protocol, payload)
+            )
+
+        forth = Flow(key, target, out_header, change, is_allowed)
         if not is_lasting:
             return forth
-        back_header = self._mac_at(port, packet.source) + (here.mac if is_routed else target.mac) + IPV4
-        back = Flow(_reversed(key), port, back_header, is_routed=is_routed, began=None)
+        back_header = self._mac_at(port, source) + (here.mac if is_routed else target.mac) + IPV4
+        return self._keep(port, forth, Flow(reversed_key(key), port, back_header, change))
+
+    def _keep(self, port: Port, forth: Flow, back: Flow) -> Flow:
+        """Puts both directions into their tables."""
         forth.twin, back.twin = back, forth
         forth.seen = back.seen = self.now
-        for owner, flow in ((port, forth), (target, back)):
+        for owner, flow in ((port, forth), (forth.port, back)):
             if len(owner.flows) >= MAX_FLOWS_PER_PORT:
                 self._end(owner, next(iter(owner.flows.values())))
             owner.flows[flow.key] = flow
@@ -382,6 +335,74 @@ class Fabric:
             return port.mac
         number = int.from_bytes(address, "big")
         return next((mac for start, mask, mac in port.pairs if number & mask == start), port.mac)
+
+    # --- the outside -------------------------------------------------------------------------------------------------
+
+    def _leads_out(self, port: Port, packet: Packet) -> bool:
+        """Whether the outside is where a packet goes, and knows who sends it."""
+        uplink = self.uplink
+        if uplink is None or port.plan.inner is None or packet.source != uplink.own_address(port):
+            return False
+        return uplink.is_open(packet.destination) and (port.plan.may_leave or key_of(packet) in port.flows)
+
+    def _leave(self, port: Port, frame: bytes, packet: Packet) -> None:
+        uplink = self.uplink
+        if uplink is None or packet.ttl <= 1:
+            return
+        if packet.offset:
+            self._carry_fragment(port, frame, packet)
+            return
+        flow = port.flows.get(key_of(packet)) or self._new_way_out(uplink, port, packet)
+        if flow is not None:
+            self._pass(port, flow, frame, packet)
+
+    def _new_way_out(self, uplink: "Uplink", port: Port, packet: Packet) -> Flow | None:
+        destination, payload = packet.destination, packet.payload[:4]
+
+        def is_allowed() -> bool:
+            return (
+                self.uplink is uplink
+                and port.plan.may_leave
+                and uplink.own_address(port) == packet.source
+                and (not port.plan.is_guarded or passes(port.egress, packet.protocol, destination, payload))
+            )
+
+        if (packet.protocol == frames.TCP and not self._may_begin(packet)) or not is_allowed():
+            return None
+        return self._keep(port, *uplink.ways(port, self._segments[port.plan.network_id], key_of(packet), is_allowed))
+
+    def _take_from_outside(self, uplink: "Uplink", frame: bytes) -> None:
+        if frame[12:14] == ARP:
+            arp = frames.parse_arp(frame)
+            if arp is not None and arp.operation == frames.ARP_REQUEST and arp.target in uplink.by_inner:
+                uplink.port.outlet.put(frames.arp_reply(arp, frames.mac_bytes(UPLINK_MAC)))
+            return
+        packet = frames.parse_ipv4(frame) if frame[12:14] == IPV4 else None
+        port = uplink.by_inner.get(packet.destination) if packet else None
+        if packet is None or port is None or packet.ttl <= 1:
+            return
+        if packet.offset:
+            self._carry_fragment(uplink.port, frame, packet)
+            return
+        flow = uplink.port.flows.get(key_of(packet)) or self._new_way_in(uplink, port, packet)
+        if flow is not None:
+            self._pass(uplink.port, flow, frame, packet)
+
+    def _new_way_in(self, uplink: "Uplink", port: Port, packet: Packet) -> Flow | None:
+        source, payload = packet.source, packet.payload[:4]
+
+        def is_allowed() -> bool:
+            return uplink.by_inner.get(packet.destination) is port and (
+                not port.plan.is_guarded or passes(port.ingress, packet.protocol, source, payload)
+            )
+
+        if (packet.protocol == frames.TCP and not self._may_begin(packet)) or not is_allowed():
+            return None
+        key = key_of(packet)
+        out_key = key[:1] + uplink.own_address(port) + key[1:5] + swapped(key[9:13]) + key[13:]
+        back, forth = uplink.ways(port, self._segments[port.plan.network_id], out_key, None)
+        forth.is_allowed = is_allowed
+        return self._keep(uplink.port, forth, back)
 
     def _refuse(self, port: Port, segment: Segment, frame: bytes, packet: Packet, code: int) -> None:
         """Tells a guest that there is no way, so that it need not wait. Never about an error message."""
@@ -403,41 +424,16 @@ class Fabric:
 
     def sweep(self) -> None:
         """Now and then: forgets conversations that have been silent for long."""
-        for port in self.ports.values():
+        for port in self._everybody():
             for flow in list(port.flows.values()):
                 idle_s = TCP_IDLE_S if flow.protocol == frames.TCP else OTHER_IDLE_S
-                if flow.began is not None and self.now - max(flow.seen, flow.twin.seen if flow.twin else 0.0) > idle_s:
+                if (
+                    flow.is_allowed is not None
+                    and self.now - max(flow.seen, flow.twin.seen if flow.twin else 0.0) > idle_s
+                ):
                     self._end(port, flow)
             port.fragments = {key: kept for key, kept in port.fragments.items() if kept[1] > self.now}
 
     @property
     def is_busy(self) -> bool:
         return any(port.server.is_busy for port in self.ports.values())
-
-
-def _key(packet: Packet) -> bytes:
-    """Protocol, addresses and ports; 13 bytes, as the fast path cuts them out of a frame.
-
-    What has no ports has a longer key, which the fast path never meets: of an echo its number, else nothing.
-    """
-    start = bytes((packet.protocol,)) + packet.source + packet.destination
-    if packet.protocol in _WITH_PORTS:
-        return start + packet.payload[:4].ljust(4, b"\0")
-    if packet.protocol != frames.ICMP:
-        return start + b"\0\0\0\0*"
-    kind, number = packet.payload[:1], packet.payload[4:6].ljust(2, b"\0")
-    if kind == b"\0":
-        return start + b"\x08\0" + number + b"*"
-    return start + number + kind.ljust(1, b"\0") + b"\0*"
-
-
-def _swapped(ports: bytes) -> bytes:
-    return ports[2:4] + ports[0:2]
-
-
-def _reversed(key: bytes) -> bytes:
-    return key[:1] + key[5:9] + key[1:5] + _swapped(key[9:13]) + key[13:]
-
-
-def _fragment_key(packet: Packet) -> bytes:
-    return packet.source + packet.destination + bytes((packet.protocol,)) + packet.fragment_id

@@ -178,3 +178,39 @@ def with_one_hop_less(frame: bytes) -> bytes:
     total = int.from_bytes(frame[24:26], "big") + 0x0100
     total = (total + (total >> 16)) & 0xFFFF
     return frame[14:22] + bytes((frame[22] - 1,)) + frame[23:24] + total.to_bytes(2, "big") + frame[26:]
+
+
+def with_source(frame: bytes, address: bytes) -> bytes:
+    """From another address, one hop on; every checksum mended. The Ethernet header is left out."""
+    return _readdressed(with_one_hop_less(frame), 12, address)
+
+
+def with_destination(frame: bytes, address: bytes) -> bytes:
+    """To another address, one hop on."""
+    return _readdressed(with_one_hop_less(frame), 16, address)
+
+
+def _readdressed(packet: bytes, position: int, address: bytes) -> bytes:
+    changed = bytearray(packet)
+    old = packet[position : position + 4]
+    changed[position : position + 4] = address
+    difference = _difference(old, address)
+    _mend(changed, 10, difference)
+    header = (packet[0] & 0xF) * 4
+    is_first = not (packet[6] & 0x1F or packet[7])
+    if is_first and packet[9] == TCP and len(packet) >= header + 18:
+        _mend(changed, header + 16, difference)
+    elif is_first and packet[9] == UDP and len(packet) >= header + 8 and packet[header + 6 : header + 8] != b"\0\0":
+        _mend(changed, header + 6, difference)
+    return bytes(changed)
+
+
+def _difference(old: bytes, new: bytes) -> int:
+    """What a checksum has to be told when `new` takes the place of `old` (RFC 1624)."""
+    return (int.from_bytes(new, "big") + (~int.from_bytes(old, "big") & 0xFFFFFFFF)) % 65535
+
+
+def _mend(packet: bytearray, position: int, difference: int) -> None:
+    total = (~int.from_bytes(packet[position : position + 2], "big") & 0xFFFF) + difference
+    total = (total & 0xFFFF) + (total >> 16)
+    packet[position : position + 2] = (~total & 0xFFFF).to_bytes(2, "big")

@@ -46,6 +46,10 @@ class PortPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Whether its addresses are checked and its rules hold."""
     rules: tuple[Rule, ...] = ()
     lease: Lease | None = None
+    inner: str | None = None
+    """Its first address as the outside knows it; None for a card the outside does not know."""
+    may_leave: bool = False
+    """Whether it may begin conversations with the outside."""
 
 
 class SubnetPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,9 +66,22 @@ class NetworkPlan(msgspec.Struct, frozen=True, kw_only=True):
     subnets: tuple[SubnetPlan, ...]
 
 
+class UplinkPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """The way out of the host: a network stack in user mode, which knows every card by its inner address.
+
+    What it would take for its own host, `closed`, is never let through; its name server is.
+    """
+
+    socket: str
+    mac: str
+    name_server: str
+    closed: tuple[str, ...]
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     networks: tuple[NetworkPlan, ...] = ()
     ports: tuple[PortPlan, ...] = ()
+    uplink: UplinkPlan | None = None
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):

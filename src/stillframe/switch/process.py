@@ -16,7 +16,8 @@ from typing import Any
 import msgspec
 
 from stillframe.switch import http
-from stillframe.switch.fabric import Fabric, Port
+from stillframe.switch.cards import UPLINK, Port
+from stillframe.switch.fabric import Fabric
 from stillframe.switch.plan import Answer, Plan, PortPlan, Question, ToSwitch
 from stillframe.switch.tcpserver import Connection
 
@@ -197,12 +198,13 @@ class Switch:
                 self._pass_on(message.answer)
 
     def _follow(self, plan: Plan) -> None:
-        wanted = {port.id for port in plan.ports}
+        wanted = {port.id for port in plan.ports} | ({UPLINK} if plan.uplink else set())
         for port_id in set(self._links) - wanted:
             self._links.pop(port_id).close()
         self._fabric.follow(plan, self._link_for)
         for port_id, link in self._links.items():
-            link.port = self._fabric.ports[port_id]
+            uplink = self._fabric.uplink
+            link.port = uplink.port if uplink and port_id == UPLINK else self._fabric.ports[port_id]
             if not link.is_connected:
                 link.connect()
 

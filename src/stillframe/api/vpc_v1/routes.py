@@ -8,7 +8,7 @@ from litestar.handlers import BaseRouteHandler
 
 from stillframe.api.compute_v2.bodies import decode_body
 from stillframe.api.compute_v2.queries import parsed_count, query_pairs
-from stillframe.api.vpc_v1 import wire
+from stillframe.api.vpc_v1 import publicips, wire
 from stillframe.api.vpc_v1.errors import exception_handlers
 from stillframe.api.vpc_v1.not_offered import not_offered
 from stillframe.config import Settings
@@ -17,7 +17,7 @@ from stillframe.errors import InvalidInputError, NotFoundError, ProjectMismatchE
 from stillframe.identity.model import Caller
 from stillframe.networks import routers, security_groups, vpcs
 from stillframe.networks import service as networks
-from stillframe.networks.model import Network, SecurityGroup, Thing
+from stillframe.networks.model import FloatingIp, Network, SecurityGroup, Thing
 from stillframe.networks.model import Router as Vpc
 
 AnyRequest = Request[Any, Any, Any]
@@ -161,7 +161,7 @@ async def delete_group(group_id: str, tx: Transaction, caller: Caller) -> None:
 
 # --- tags ------------------------------------------------------------------------------------------------------------
 
-_TAGGED: dict[str, type[Thing]] = {"vpcs": Vpc, "subnets": Network}
+_TAGGED: dict[str, type[Thing]] = {"vpcs": Vpc, "subnets": Network, "publicips": FloatingIp}
 _TAGS = [f"/v2.0/{{project_id:str}}/{collection}/{{thing_id:str}}/tags" for collection in _TAGGED]
 
 
@@ -227,7 +227,7 @@ _offered = [
 handlers = [
     Router(
         path="/",
-        route_handlers=[*_offered, *not_offered],
+        route_handlers=[*_offered, *publicips.handlers, *not_offered],
         guards=[require_own_project],
         exception_handlers=exception_handlers,
     )
