@@ -90,6 +90,17 @@ class Project:
         self.compute.close()
 
 
+def fetch(url: str, timeout: float = 60.0) -> str:
+    """From the host, as soon as somebody answers."""
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            return httpx.get(url, timeout=5).text
+        except httpx.TransportError:
+            assert time.monotonic() < deadline, url
+            time.sleep(0.2)
+
+
 async def test_rules_open_and_close_ports_and_projects_are_apart(system: System) -> None:
     account = await system.add_account("elsewhere")
     ours = Project(system, system.project_id(), system.token())
@@ -111,6 +122,10 @@ async def test_rules_open_and_close_ports_and_projects_are_apart(system: System)
         web = {**rule, "protocol": "tcp", "port_range_min": 8080, "port_range_max": 8080}
         opened = ours.post("security-group-rules", security_group_rule=web)
         ours.wait_for_console(probing, "port open", again=True)
+        (external,) = ours.network.get("/v2.0/networks?router:external=True").json()["networks"]
+        (port,) = ours.network.get(f"/v2.0/ports?device_id={served}").json()["ports"]
+        floating = ours.post("floatingips", floatingip={"floating_network_id": external["id"], "port_id": port["id"]})
+        assert fetch(f"http://{floating['floating_ip_address']}:8080/hello") == "hello\n"
 
         # Machines go on while the worker and its switch are away, and are found again by the next.
         os.kill(system.worker_pid(), signal.SIGKILL)

@@ -344,6 +344,40 @@ async def test_every_server_has_a_port_that_goes_with_it(door: Door, world: Worl
     assert (await door.get(f"/v2.0/ports?device_id={server.id}")).json()["ports"] == []
 
 
+async def test_floating_addresses_lead_to_ports_behind_a_gateway(door: Door) -> None:
+    (external,) = (await door.get("/v2.0/networks?router:external=True")).json()["networks"]
+    about = {"floating_network_id": external["id"]}
+    floating = await make(door, "floatingip", **about, description="d")
+    assert (floating["status"], floating["port_id"], floating["description"]) == ("DOWN", None, "d")
+    assert floating["floating_ip_address"].startswith("127.77.")
+    path = f"/v2.0/floatingips/{floating['id']}"
+    port = await make(door, "port", network_id=defaults_of(OURS).network.id)
+    bound = (await door.put(path, json={"floatingip": {"port_id": port["id"]}})).json()["floatingip"]
+    assert (bound["status"], bound["fixed_ip_address"]) == ("ACTIVE", port["fixed_ips"][0]["ip_address"])
+    assert bound["router_id"] == defaults_of(OURS).router.id
+    again = {"floatingip": {**about, "port_id": port["id"]}}
+    refused(await door.post("/v2.0/floatingips", json=again), 409)
+    body = {"router": {"external_gateway_info": {}}}
+    refused(await door.put(f"/v2.0/routers/{defaults_of(OURS).router.id}", json=body), 409)
+    network, _ = await make_network(door, "10.33.0.0/24")
+    stray = await make(door, "port", network_id=network["id"])
+    refused(await door.post("/v2.0/floatingips", json={"floatingip": {**about, "port_id": stray["id"]}}), 404)
+    taken = {**about, "floating_ip_address": floating["floating_ip_address"]}
+    refused(await door.post("/v2.0/floatingips", json={"floatingip": taken}), 409)
+    refused(await door.post("/v2.0/floatingips", json={"floatingip": {**about, "floating_ip_address": "1.2.3.4"}}), 400)
+    refused(await door.post("/v2.0/floatingips", json={"floatingip": {"floating_network_id": network["id"]}}), 400)
+    refused(await door.post("/v2.0/floatingips", json={"floatingip": {}}), 400)
+    assert (await door.delete(f"/v2.0/ports/{port['id']}")).status_code == 204
+    freed = (await door.get(path)).json()["floatingip"]
+    assert (freed["status"], freed["port_id"], freed["router_id"]) == ("DOWN", None, None)
+    found = await door.get(f"/v2.0/floatingips?floating_ip_address={floating['floating_ip_address']}")
+    assert [one["id"] for one in found.json()["floatingips"]] == [floating["id"]]
+    door.speak_as(THEIRS)
+    assert (await door.get(path)).status_code == 404
+    door.speak_as(OURS)
+    assert (await door.delete(path)).status_code == 204
+
+
 async def test_quotas_are_counted(door: Door) -> None:
     door.speak_as(THEIRS)
     for number in range(18):

@@ -172,6 +172,34 @@ async def test_security_groups_are_neutron_s(door: Door) -> None:
     refused(await door.get(f"{V1}/security-groups/{group['id']}"), 404, "VPC.0603")
 
 
+async def test_elastic_addresses_are_bound_and_released(door: Door) -> None:
+    wanted = {"publicip": {"type": "5_bgp", "alias": "eip"}, "bandwidth": {"name": "b", "size": 5, "share_type": "PER"}}
+    made = (await door.post(f"{V1}/publicips", json=wanted)).json()["publicip"]
+    assert (made["status"], made["alias"], made["bandwidth_size"]) == ("DOWN", "eip", 5)
+    path = f"{V1}/publicips/{made['id']}"
+    port = {"network_id": defaults_of(OURS).network.id}
+    port_id = (await door.post("/v2.0/ports", json={"port": port})).json()["port"]["id"]
+    bound = (await door.put(path, json={"publicip": {"port_id": port_id}})).json()["publicip"]
+    assert (bound["status"], bound["port_id"]) == ("ACTIVE", port_id)
+    assert (await door.get(f"/v2.0/floatingips/{made['id']}")).json()["floatingip"]["port_id"] == port_id
+    refused(await door.delete(path), 409, "VPC.0517")
+    bandwidth = f"{V1}/bandwidths/{made['bandwidth_id']}"
+    changed = (await door.put(bandwidth, json={"bandwidth": {"size": 10}})).json()["bandwidth"]
+    assert (changed["name"], changed["size"], changed["publicip_info"][0]["publicip_id"]) == ("b", 10, made["id"])
+    assert (await door.get(bandwidth)).json()["bandwidth"]["size"] == 10
+    unbound = (await door.put(path, json={"publicip": {}})).json()["publicip"]
+    assert (unbound["status"], "port_id" in unbound) == ("DOWN", False)
+    assert [one["id"] for one in (await door.get(f"{V1}/publicips?id={made['id']}")).json()["publicips"]] == [
+        made["id"]
+    ]
+    assert (await door.delete(path)).status_code == 204
+    refused(await door.get(path), 404, "VPC.0504")
+    refused(await door.get(bandwidth), 404, "VPC.0306")
+    shared = {**wanted, "bandwidth": {"size": 5, "share_type": "WHOLE", "id": NOBODY}}
+    refused(await door.post(f"{V1}/publicips", json=shared), 501, "VPC.0011")
+    refused(await door.post(f"{V1}/publicips", json={"publicip": {"type": "5_bgp"}}), 400, "VPC.0501")
+
+
 async def test_tags_have_keys_and_values(door: Door) -> None:
     vpc = await make_vpc(door, "tagged")
     path = f"{TAGS}/vpcs/{vpc['id']}/tags"
