@@ -4,6 +4,9 @@ Source: openstack/glance glance/api/v2/images.py (delete_from_store, add_locatio
 glance/policies/image.py.
 """
 
+from pathlib import Path
+
+from stillframe.blobs.layout import DataLayout
 from stillframe.db import Transaction
 from stillframe.errors import ForbiddenError
 from stillframe.identity.model import Caller
@@ -11,6 +14,10 @@ from stillframe.images import service, stores
 from stillframe.images.errors import ImportConflictError
 from stillframe.images.model import ImageStatus
 from stillframe.images.visibility import require_may_change
+from stillframe.layers import service as layers
+
+SERVICE_ROLE = "service"
+"""Not there from the start; an administrator makes it for services that want it."""
 
 
 def require_platform_admin(caller: Caller) -> None:
@@ -44,10 +51,15 @@ async def add_location(tx: Transaction, caller: Caller, image_id: str) -> None:
     raise ForbiddenError("http store must be enabled to use location API by normal user.")
 
 
-async def list_locations(tx: Transaction, caller: Caller, image_id: str) -> None:
-    """Always refused: in Glance it is for other services only, and here no caller is one.
+async def list_locations(tx: Transaction, caller: Caller, layout: DataLayout, image_id: str) -> list[Path]:
+    """Where the data is on the disk, for other services only: whoever holds the role `service`. A captured image has
+    a file of its own when it is flattened.
 
     Raises: ImageNotFoundError, ForbiddenError.
     """
-    await service.get_visible_image(tx, caller, image_id)
-    raise ForbiddenError("Only services may read the locations of images.")
+    image = await service.get_visible_image(tx, caller, image_id)
+    if SERVICE_ROLE not in caller.roles:
+        raise ForbiddenError("Only services may read the locations of images.")
+    if image.layer_id is None or image.os_hash_value is None:
+        return []
+    return [layers.link(layout, await layers.get_layer(tx, image.layer_id)).path]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from stillframe.jobs.resources import Resources
 from tests.api.image_v2.conftest import Door
 from tests.api.image_v2.test_data import uploaded
 from tests.images.helpers import OURS, THEIRS
@@ -41,7 +42,7 @@ async def test_data_is_not_deleted_from_its_only_store(door: Door) -> None:
     assert (refused.status_code, "Delete the image" in refused.json()["message"]) == (403, True)
 
 
-async def test_locations_are_neither_shown_nor_taken(door: Door) -> None:
+async def test_locations_are_shown_to_services_and_taken_from_nobody(door: Door, resources: Resources) -> None:
     image = await door.create(disk_format="raw")
     path = f"/v2/images/{image['id']}/locations"
     url = {"url": "http://example.com/disk"}
@@ -59,6 +60,13 @@ async def test_locations_are_neither_shown_nor_taken(door: Door) -> None:
     ):
         assert (await door.post(path, json=body)).status_code == 400, body
     active = await uploaded(door)
+    door.speak_as(OURS, "service")
+    assert (await door.get(path)).json() == []
+    [location] = (await door.get(f"/v2/images/{active['id']}/locations")).json()
+    assert location["metadata"] == {"store": "local"}
+    [stored] = resources.layout.layers_dir.iterdir()
+    assert location["url"] == stored.as_uri()
+    door.speak_as(OURS)
     assert (await door.post(f"/v2/images/{active['id']}/locations", json=url)).status_code == 409
     door.speak_as(THEIRS)
     assert (await door.post(path, json=url)).status_code == 404

@@ -17,6 +17,7 @@ from stillframe.identity.model import Caller
 from stillframe.images import locations
 from stillframe.images import service as images
 from stillframe.images.stores import DESCRIPTION, STORE_ID
+from stillframe.jobs.resources import Resources
 
 Json = dict[str, Any]
 
@@ -42,8 +43,9 @@ async def delete_from_store(store_id: str, image_id: str, tx: Transaction, calle
 
 
 @get("/v2/images/{image_id:str}/locations")
-async def list_locations(image_id: str, tx: Transaction, caller: Caller) -> None:
-    await locations.list_locations(tx, caller, image_id)
+async def list_locations(image_id: str, tx: Transaction, caller: Caller, resources: Resources) -> list[Json]:
+    found = await locations.list_locations(tx, caller, resources.layout, image_id)
+    return [{"url": path.as_uri(), "metadata": {"store": STORE_ID}} for path in found]
 
 
 @post("/v2/images/{image_id:str}/locations", status_code=202)
