@@ -24,11 +24,13 @@ from stillframe.images.rows import (
     EVERYBODY,
     IS_COMMUNITY,
     NEVER_NULL,
+    SORTED_BY_TAG,
     image_from_row,
     image_members,
     image_properties,
     image_tags,
     images,
+    never_null,
     value_key,
 )
 
@@ -138,19 +140,12 @@ def bound_values(shape: Shape, project_id: str, query: ImageQuery, after: Image 
     for number, tag in enumerate(query.tags):
         values[f"tag_{number}"] = tag
     if after is not None:
-        values |= {f"after_{field}": _comparable(after, field) for field, _ in shape.order}
+        values |= {f"after_{field}": never_null(field, getattr(after, field)) for field, _ in shape.order}
     return values
 
 
 def _name(field: str) -> str:
     return "any_" + field.replace(".", "_")
-
-
-def _comparable(image: Image, field: str) -> Any:
-    value = getattr(image, field)
-    if value is None:
-        return -1 if field == "size_bytes" else ""
-    return value
 
 
 def _order(sorts: tuple[Sort, ...]) -> tuple[tuple[str, bool], ...]:
@@ -160,7 +155,8 @@ def _order(sorts: tuple[Sort, ...]) -> tuple[tuple[str, bool], ...]:
     for field in ("created_at", "id"):
         if field not in order:
             ordered.append((field, ordered[-1][1]))
-    return tuple(ordered)
+    # Nothing is equal in its id, so nothing that comes after it orders anything.
+    return tuple(ordered[: 1 + [field for field, _ in ordered].index("id")])
 
 
 @lru_cache(maxsize=256)
@@ -234,6 +230,8 @@ def _led_by_other_table(leader: str, scope: Scope, columns: Columns) -> tuple[sa
     """`columns` is changed to take the order from the index of the other table too."""
     table = image_properties if leader == "property" else image_tags
     columns |= {"created_at": table.c.created_at, "id": table.c.image_id}
+    if leader == "tag":
+        columns |= {field: table.c[field] for field in columns if field in SORTED_BY_TAG}
     audience = EVERYBODY if scope is Scope.PUBLIC else _bound("project", sa.String())
     statement = sa.select(table.c.image_id.label("id")).join(images, images.c.id == table.c.image_id)
     if leader == "property":

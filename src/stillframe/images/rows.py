@@ -2,7 +2,8 @@
 
 Tags and properties are kept twice on purpose: as JSON in the image's row, so that reading an image is one row, and in
 tables of their own, so that filtering by them is one index. Those carry the image's audience and time of creation too,
-so that such an index also gives the order of a page and a page costs the same however many images match.
+and that of tags all else that a list can be sorted by: so such an index gives the order of a page as well, and a page
+costs the same however many images match.
 """
 
 import hashlib
@@ -103,16 +104,20 @@ _FILTERED = (
 def _index_the_living(name: str, *columns: sa.ColumnElement[Any], also: sa.ColumnElement[bool] | None = None) -> None:
     living = images.c.deleted_at.is_(None)
     where = living if also is None else sa.and_(living, also)
-    sa.Index(name, *columns, images.c.created_at, images.c.id, sqlite_where=where, postgresql_where=where)
+    sa.Index(name, *columns, sqlite_where=where, postgresql_where=where)
 
 
 IS_COMMUNITY = images.c.visibility == sa.literal_column("'community'")
 
-_index_the_living("ix_images_all")
-_index_the_living("ix_images_audience", images.c.audience)
-_index_the_living("ix_images_community", also=IS_COMMUNITY)
+_NEWEST = (images.c.created_at, images.c.id)
+
+_index_the_living("ix_images_all", *_NEWEST)
+_index_the_living("ix_images_audience", images.c.audience, *_NEWEST)
+_index_the_living("ix_images_audience_id", images.c.audience, images.c.id)
+_index_the_living("ix_images_community", *_NEWEST, also=IS_COMMUNITY)
 for _column in _FILTERED:
-    _index_the_living(f"ix_images_audience_{_column}", images.c.audience, NEVER_NULL.get(_column, images.c[_column]))
+    _ordered_by = NEVER_NULL.get(_column, images.c[_column])
+    _index_the_living(f"ix_images_audience_{_column}", images.c.audience, _ordered_by, *_NEWEST)
 sa.Index(
     "ix_images_deleted",
     images.c.project_id,
@@ -121,6 +126,9 @@ sa.Index(
     sqlite_where=images.c.deleted_at.is_not(None),
     postgresql_where=images.c.deleted_at.is_not(None),
 )
+
+SORTED_BY_TAG = ("updated_at", "status", *NEVER_NULL)
+"""Columns of an image that the rows of its tags repeat."""
 
 image_tags = sa.Table(
     "image_tags",
@@ -131,7 +139,19 @@ image_tags = sa.Table(
     sa.Column("tag_key", sa.String(255), nullable=False),
     sa.Column("audience", sa.String(255), nullable=False),
     sa.Column("created_at", UtcTime, nullable=False),
+    # The rest of what lists are sorted by, never null: as NEVER_NULL says it of the image.
+    sa.Column("updated_at", UtcTime, nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("name", sa.String(255), nullable=False),
+    sa.Column("disk_format", sa.String(20), nullable=False),
+    sa.Column("container_format", sa.String(20), nullable=False),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
     sa.Index("ix_image_tags_audience_tag", "audience", "tag", "created_at", "image_id"),
+    sa.Index("ix_image_tags_audience_tag_id", "audience", "tag", "image_id"),
+    *[
+        sa.Index(f"ix_image_tags_audience_tag_{column}", "audience", "tag", column, "created_at", "image_id")
+        for column in SORTED_BY_TAG
+    ],
     sa.Index("ix_image_tags_audience_tag_key", "audience", "tag_key", "tag", "image_id"),
 )
 
@@ -165,6 +185,13 @@ image_uploads = sa.Table(
     sa.Column("layer_id", sa.String(36), nullable=False),
     sa.Column("started_at", UtcTime, nullable=False),
 )
+
+
+def never_null(name: str, value: Any) -> Any:
+    """What `NEVER_NULL` makes of a value of that column."""
+    if value is None:
+        return -1 if name == "size_bytes" else ""
+    return value
 
 
 def value_key(value: str) -> str:
@@ -245,7 +272,11 @@ async def update_image_columns(
     statement = sa.update(images).where(images.c.id == image_id).values(**values)
     if only_in:
         statement = statement.where(images.c.status.in_(only_in))
-    return (await tx.execute(statement)).rowcount == 1
+    changed = (await tx.execute(statement)).rowcount == 1
+    repeated = {name: never_null(name, value) for name, value in values.items() if name in SORTED_BY_TAG}
+    if changed and repeated:
+        await tx.execute(sa.update(image_tags).where(image_tags.c.image_id == image_id).values(**repeated))
+    return changed
 
 
 async def bury_image(tx: Transaction, image: Image) -> None:
@@ -319,7 +350,8 @@ async def _insert_tags_and_properties(tx: Transaction, image: Image) -> None:
     audience = EVERYBODY if image.visibility is Visibility.PUBLIC else image.project_id
     found_by = {"image_id": image.id, "audience": audience, "created_at": image.created_at}
     if image.tags:
-        tags = [{**found_by, "tag": tag, "tag_key": tag.partition("=")[0]} for tag in image.tags]
+        ordered_by = {name: never_null(name, getattr(image, name)) for name in SORTED_BY_TAG}
+        tags = [{**found_by, **ordered_by, "tag": tag, "tag_key": tag.partition("=")[0]} for tag in image.tags]
         await tx.execute(sa.insert(image_tags), tags)
     if image.properties:
         await tx.execute(

@@ -227,6 +227,7 @@ def upgrade() -> None:
     with op.batch_alter_table('images', schema=None) as batch_op:
         batch_op.create_index('ix_images_all', ['created_at', 'id'], unique=False, sqlite_where=sa.text('deleted_at IS NULL'), postgresql_where=sa.text('deleted_at IS NULL'))
         batch_op.create_index('ix_images_audience', ['audience', 'created_at', 'id'], unique=False, sqlite_where=sa.text('deleted_at IS NULL'), postgresql_where=sa.text('deleted_at IS NULL'))
+        batch_op.create_index('ix_images_audience_id', ['audience', 'id'], unique=False, sqlite_where=sa.text('deleted_at IS NULL'), postgresql_where=sa.text('deleted_at IS NULL'))
         batch_op.create_index('ix_images_audience_architecture', ['audience', 'architecture', 'created_at', 'id'], unique=False, sqlite_where=sa.text('deleted_at IS NULL'), postgresql_where=sa.text('deleted_at IS NULL'))
         batch_op.create_index('ix_images_audience_checksum', ['audience', 'checksum', 'created_at', 'id'], unique=False, sqlite_where=sa.text('deleted_at IS NULL'), postgresql_where=sa.text('deleted_at IS NULL'))
         batch_op.create_index('ix_images_audience_enterprise_project_id', ['audience', 'enterprise_project_id', 'created_at', 'id'], unique=False, sqlite_where=sa.text('deleted_at IS NULL'), postgresql_where=sa.text('deleted_at IS NULL'))
@@ -331,11 +332,24 @@ def upgrade() -> None:
     sa.Column('tag_key', sa.String(length=255), nullable=False),
     sa.Column('audience', sa.String(length=255), nullable=False),
     sa.Column('created_at', stillframe.db.schema.UtcTime(), nullable=False),
+    sa.Column('updated_at', stillframe.db.schema.UtcTime(), nullable=False),
+    sa.Column('status', sa.String(length=16), nullable=False),
+    sa.Column('name', sa.String(length=255), nullable=False),
+    sa.Column('disk_format', sa.String(length=20), nullable=False),
+    sa.Column('container_format', sa.String(length=20), nullable=False),
+    sa.Column('size_bytes', sa.BigInteger(), nullable=False),
     sa.ForeignKeyConstraint(['image_id'], ['images.id'], name=op.f('fk_image_tags_image_id'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('image_id', 'tag', name=op.f('pk_image_tags'))
     )
     with op.batch_alter_table('image_tags', schema=None) as batch_op:
         batch_op.create_index('ix_image_tags_audience_tag', ['audience', 'tag', 'created_at', 'image_id'], unique=False)
+        batch_op.create_index('ix_image_tags_audience_tag_container_format', ['audience', 'tag', 'container_format', 'created_at', 'image_id'], unique=False)
+        batch_op.create_index('ix_image_tags_audience_tag_disk_format', ['audience', 'tag', 'disk_format', 'created_at', 'image_id'], unique=False)
+        batch_op.create_index('ix_image_tags_audience_tag_name', ['audience', 'tag', 'name', 'created_at', 'image_id'], unique=False)
+        batch_op.create_index('ix_image_tags_audience_tag_size_bytes', ['audience', 'tag', 'size_bytes', 'created_at', 'image_id'], unique=False)
+        batch_op.create_index('ix_image_tags_audience_tag_status', ['audience', 'tag', 'status', 'created_at', 'image_id'], unique=False)
+        batch_op.create_index('ix_image_tags_audience_tag_updated_at', ['audience', 'tag', 'updated_at', 'created_at', 'image_id'], unique=False)
+        batch_op.create_index('ix_image_tags_audience_tag_id', ['audience', 'tag', 'image_id'], unique=False)
         batch_op.create_index('ix_image_tags_audience_tag_key', ['audience', 'tag_key', 'tag', 'image_id'], unique=False)
 
     op.create_table('image_uploads',
@@ -992,6 +1006,13 @@ def downgrade() -> None:
     op.drop_table('image_uploads')
     with op.batch_alter_table('image_tags', schema=None) as batch_op:
         batch_op.drop_index('ix_image_tags_audience_tag_key')
+        batch_op.drop_index('ix_image_tags_audience_tag_updated_at')
+        batch_op.drop_index('ix_image_tags_audience_tag_status')
+        batch_op.drop_index('ix_image_tags_audience_tag_name')
+        batch_op.drop_index('ix_image_tags_audience_tag_disk_format')
+        batch_op.drop_index('ix_image_tags_audience_tag_container_format')
+        batch_op.drop_index('ix_image_tags_audience_tag_size_bytes')
+        batch_op.drop_index('ix_image_tags_audience_tag_id')
         batch_op.drop_index('ix_image_tags_audience_tag')
 
     op.drop_table('image_tags')
@@ -1037,6 +1058,7 @@ def downgrade() -> None:
         batch_op.drop_index('ix_images_audience_enterprise_project_id', sqlite_where=sa.text('deleted_at IS NULL'), postgresql_where=sa.text('deleted_at IS NULL'))
         batch_op.drop_index('ix_images_audience_checksum', sqlite_where=sa.text('deleted_at IS NULL'), postgresql_where=sa.text('deleted_at IS NULL'))
         batch_op.drop_index('ix_images_audience_architecture', sqlite_where=sa.text('deleted_at IS NULL'), postgresql_where=sa.text('deleted_at IS NULL'))
+        batch_op.drop_index('ix_images_audience_id', sqlite_where=sa.text('deleted_at IS NULL'), postgresql_where=sa.text('deleted_at IS NULL'))
         batch_op.drop_index('ix_images_audience', sqlite_where=sa.text('deleted_at IS NULL'), postgresql_where=sa.text('deleted_at IS NULL'))
         batch_op.drop_index('ix_images_all', sqlite_where=sa.text('deleted_at IS NULL'), postgresql_where=sa.text('deleted_at IS NULL'))
 
