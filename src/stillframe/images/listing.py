@@ -320,13 +320,11 @@ def _beyond(shape: Shape, columns: Columns) -> sa.ColumnElement[bool]:
         (columns[field], _bound(f"after_{field}", columns[field].type), descending) for field, descending in shape.order
     ]
     first, end, downwards = ends[0]
-    not_before = first <= end if downwards else first >= end
     if any(descending != downwards for _, _, descending in ends):
+        not_before = first <= end if downwards else first >= end
         return sa.and_(not_before, sa.or_(*[_beyond_at(ends, position) for position in range(len(ends))]))
     left, right = sa.tuple_(*[column for column, _, _ in ends]), sa.tuple_(*[value for _, value, _ in ends])
-    beyond = left < right if downwards else left > right
-    # SQLite compares rows along an index of plain columns only; one of an expression needs the bound said apart.
-    return sa.and_(not_before, beyond) if shape.order[0][0] in NEVER_NULL else beyond
+    return left < right if downwards else left > right
 
 
 def _beyond_at(ends: list[End], position: int) -> sa.ColumnElement[bool]:

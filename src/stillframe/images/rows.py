@@ -28,6 +28,14 @@ from stillframe.images.model import (
 EVERYBODY = ""
 """The audience of public images."""
 
+# Plain columns, since SQLite answers a comparison of rows, which a page begins with, by an index of nothing else.
+_KEYS: dict[str, tuple[sa.types.TypeEngine[Any], str]] = {
+    "name": (sa.String(255), "''"),
+    "disk_format": (sa.String(20), "''"),
+    "container_format": (sa.String(20), "''"),
+    "size_bytes": (sa.BigInteger(), "-1"),
+}
+
 _AUDIENCE = "CASE WHEN visibility = 'public' THEN '' ELSE project_id END"
 
 images = sa.Table(
@@ -70,14 +78,15 @@ images = sa.Table(
     sa.Column("created_at", UtcTime, nullable=False),
     sa.Column("updated_at", UtcTime, nullable=False),
     sa.Column("deleted_at", UtcTime),
+    *[
+        sa.Column(f"{name}_key", type_, sa.Computed(f"coalesce({name}, {blank})", persisted=True), nullable=False)
+        for name, (type_, blank) in _KEYS.items()
+    ],
 )
 
-NEVER_NULL: dict[str, sa.ColumnElement[Any]] = {
-    "name": sa.func.coalesce(images.c.name, sa.literal_column("''")),
-    "disk_format": sa.func.coalesce(images.c.disk_format, sa.literal_column("''")),
-    "container_format": sa.func.coalesce(images.c.container_format, sa.literal_column("''")),
-    "size_bytes": sa.func.coalesce(images.c.size_bytes, sa.literal_column("-1")),
-}
+_COMPUTED = [column.name for column in images.c if column.computed is not None]
+
+NEVER_NULL: dict[str, sa.ColumnElement[Any]] = {name: images.c[f"{name}_key"] for name in _KEYS}
 """Columns that may be null, as they are sorted, compared and indexed: the databases disagree on where nulls go."""
 
 _FILTERED = (
@@ -208,7 +217,8 @@ _KINDS = {kind.value: kind for kind in ImageKind}
 
 def image_from_row(row: sa.Row[Any]) -> Image:
     fields = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented name
-    del fields["audience"]
+    for name in _COMPUTED:
+        del fields[name]
     fields["os"] = OsInfo(
         os_type=fields.pop("os_type"),
         version=fields.pop("os_version"),
@@ -336,7 +346,7 @@ async def usage_of_project(tx: Transaction, project_id: str) -> Usage:
 
 async def is_name_taken(tx: Transaction, project_id: str, name: str) -> bool:
     query = sa.select(images.c.id).where(
-        images.c.audience == project_id, images.c.name == name, images.c.deleted_at.is_(None)
+        images.c.audience == project_id, NEVER_NULL["name"] == name, images.c.deleted_at.is_(None)
     )
     return await tx.scalar(query.limit(1)) is not None
 

@@ -221,6 +221,10 @@ def upgrade() -> None:
     sa.Column('created_at', stillframe.db.schema.UtcTime(), nullable=False),
     sa.Column('updated_at', stillframe.db.schema.UtcTime(), nullable=False),
     sa.Column('deleted_at', stillframe.db.schema.UtcTime(), nullable=True),
+    sa.Column('name_key', sa.String(length=255), sa.Computed("coalesce(name, '')", persisted=True), nullable=False),
+    sa.Column('disk_format_key', sa.String(length=20), sa.Computed("coalesce(disk_format, '')", persisted=True), nullable=False),
+    sa.Column('container_format_key', sa.String(length=20), sa.Computed("coalesce(container_format, '')", persisted=True), nullable=False),
+    sa.Column('size_bytes_key', sa.BigInteger(), sa.Computed("coalesce(size_bytes, -1)", persisted=True), nullable=False),
     sa.ForeignKeyConstraint(['layer_id'], ['layers.id'], name=op.f('fk_images_layer_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_images'))
     )
@@ -232,10 +236,10 @@ def upgrade() -> None:
         batch_op.create_index('ix_images_audience_checksum', ['audience', 'checksum', 'created_at', 'id'], unique=False, sqlite_where=sa.text('deleted_at IS NULL'), postgresql_where=sa.text('deleted_at IS NULL'))
         batch_op.create_index('ix_images_audience_enterprise_project_id', ['audience', 'enterprise_project_id', 'created_at', 'id'], unique=False, sqlite_where=sa.text('deleted_at IS NULL'), postgresql_where=sa.text('deleted_at IS NULL'))
         batch_op.create_index('ix_images_audience_os_hidden', ['audience', 'os_hidden', 'created_at', 'id'], unique=False, sqlite_where=sa.text('deleted_at IS NULL'), postgresql_where=sa.text('deleted_at IS NULL'))
-        batch_op.create_index('ix_images_audience_name', ['audience', sa.text("coalesce(name, '')"), 'created_at', 'id'], unique=False, sqlite_where=sa.text('deleted_at IS NULL'), postgresql_where=sa.text('deleted_at IS NULL'))
-        batch_op.create_index('ix_images_audience_disk_format', ['audience', sa.text("coalesce(disk_format, '')"), 'created_at', 'id'], unique=False, sqlite_where=sa.text('deleted_at IS NULL'), postgresql_where=sa.text('deleted_at IS NULL'))
-        batch_op.create_index('ix_images_audience_container_format', ['audience', sa.text("coalesce(container_format, '')"), 'created_at', 'id'], unique=False, sqlite_where=sa.text('deleted_at IS NULL'), postgresql_where=sa.text('deleted_at IS NULL'))
-        batch_op.create_index('ix_images_audience_size_bytes', ['audience', sa.text("coalesce(size_bytes, -1)"), 'created_at', 'id'], unique=False, sqlite_where=sa.text('deleted_at IS NULL'), postgresql_where=sa.text('deleted_at IS NULL'))
+        batch_op.create_index('ix_images_audience_name', ['audience', 'name_key', 'created_at', 'id'], unique=False, sqlite_where=sa.text('deleted_at IS NULL'), postgresql_where=sa.text('deleted_at IS NULL'))
+        batch_op.create_index('ix_images_audience_disk_format', ['audience', 'disk_format_key', 'created_at', 'id'], unique=False, sqlite_where=sa.text('deleted_at IS NULL'), postgresql_where=sa.text('deleted_at IS NULL'))
+        batch_op.create_index('ix_images_audience_container_format', ['audience', 'container_format_key', 'created_at', 'id'], unique=False, sqlite_where=sa.text('deleted_at IS NULL'), postgresql_where=sa.text('deleted_at IS NULL'))
+        batch_op.create_index('ix_images_audience_size_bytes', ['audience', 'size_bytes_key', 'created_at', 'id'], unique=False, sqlite_where=sa.text('deleted_at IS NULL'), postgresql_where=sa.text('deleted_at IS NULL'))
         batch_op.create_index('ix_images_audience_kind', ['audience', 'kind', 'created_at', 'id'], unique=False, sqlite_where=sa.text('deleted_at IS NULL'), postgresql_where=sa.text('deleted_at IS NULL'))
         batch_op.create_index('ix_images_audience_min_disk_gib', ['audience', 'min_disk_gib', 'created_at', 'id'], unique=False, sqlite_where=sa.text('deleted_at IS NULL'), postgresql_where=sa.text('deleted_at IS NULL'))
         batch_op.create_index('ix_images_audience_min_ram_mib', ['audience', 'min_ram_mib', 'created_at', 'id'], unique=False, sqlite_where=sa.text('deleted_at IS NULL'), postgresql_where=sa.text('deleted_at IS NULL'))
