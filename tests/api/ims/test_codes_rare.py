@@ -1,8 +1,11 @@
 """Codes that no ordinary request leads to: what is broken is broken by hand, the answer comes through the door."""
 
+import asyncio
+
 import pytest
 import sqlalchemy as sa
 
+from stillframe.errors import GuestDiskUnreadableError, ToolFailedError
 from stillframe.jobs import service as jobs
 from stillframe.jobs.model import Lane, NewJob, Service
 from tests.api.ims.desk import Desk, code_of
@@ -51,8 +54,9 @@ async def test_what_nobody_has_foreseen_is_a_plain_500(small_desk: Desk) -> None
     assert answer.json() == {"error": {"code": "IMG.0061", "message": "Unknown system error."}}
 
 
-async def test_an_image_that_was_never_flattened_is_not_exported(small_desk: Desk) -> None:
-    """Its consolidation has failed; the export waits for it no longer than it lives."""
+async def test_an_image_that_cannot_be_flattened_is_not_exported(small_desk: Desk) -> None:
+    """The export has it flattened once more, and then waits for it no longer."""
+    world = small_desk.world
     image = await small_desk.image(os_hash_value=None)
     new = NewJob(
         kind="image_export",
@@ -62,8 +66,25 @@ async def test_an_image_that_was_never_flattened_is_not_exported(small_desk: Des
         project_id=OURS,
         args={"image_id": image.id, "bucket": "b", "key": "k", "file_format": "qcow2"},
     )
-    async with small_desk.world.database.writing() as tx:
+    async with world.database.writing() as tx:
         job = await jobs.submit_job(tx, new)
-    await small_desk.world.run_jobs()
+    export = asyncio.create_task(world.carry_out(job))
+    while not export.done():
+        for other in await world.queued_jobs():
+            if other.kind == "image_consolidate":
+                async with world.database.writing() as tx:
+                    await jobs.fail_job(tx, other.id, ToolFailedError())
+        await asyncio.sleep(0.05)
+    await export
     failed = await small_desk.show_job(job.id)
     assert (failed["error_code"], failed["fail_reason"]) == ("IMG.0071", "The image cannot be exported.")
+
+
+async def test_a_guest_that_cannot_be_looked_into_is_told_by_its_job(small_desk: Desk) -> None:
+    """What libguestfs finds unreadable depends on its release; the job that has met it is shown alike."""
+    new = NewJob(kind="image_import", service=Service.IMS, lane=Lane.TRANSFER, subject_id=None, project_id=OURS)
+    async with small_desk.world.database.writing() as tx:
+        job = await jobs.submit_job(tx, new)
+        await jobs.fail_job(tx, job.id, GuestDiskUnreadableError())
+    failed = await small_desk.show_job(job.id)
+    assert (failed["error_code"], failed["fail_reason"]) == ("IMG.0138", "Failed to obtain the OS type information.")

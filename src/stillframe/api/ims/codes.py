@@ -227,6 +227,14 @@ NEVER_ANSWERED: dict[str, str] = {
         ("IMG.0181", "IMG.0182", "IMG.0183", "IMG.0184", "IMG.0185", "IMG.0186", "IMG.0188", "IMG.0193"),
         "backups are not kept in vaults: a vault_id is taken and says nothing",
     ),
+    **dict.fromkeys(
+        (
+            *("IMG.0029", "IMG.0032", "IMG.0127", "IMG.0132", "IMG.0133", "IMG.0134"),
+            *("IMG.0165", "IMG.0176", "IMG.0190", "IMG.0195", "IMG.0198"),
+        ),
+        "servers are not backed up: every backup is unknown (IMG.0020)",
+    ),
+    "IMG.0137": "a server's record is in the same database as all else",
     "IMG.0153": "there is no dedicated storage",
     "IMG.0164": "there are no spot servers",
     "IMG.0168": "data disk images can be updated, as the service really does it",
