@@ -38,7 +38,7 @@ app["--help"].group = app["--version"].group = _COMMON
 _COMMANDS = Group("Use a system", sort_key=1)
 for _name, _text in (
     ("server", "Servers: create, start, stop, look at their console, delete."),
-    ("image", "Images: freeze a server into one, list, show, export, save to a file, delete."),
+    ("image", "Images: freeze a server into one, import, list, show, export, save to a file, delete."),
     ("job", "Jobs: long work of the image service, such as creating or exporting an image."),
     ("flavor", "Flavors: the sizes a server can have."),
     ("keypair", "Key pairs: the SSH keys put into servers."),

@@ -111,6 +111,10 @@ REMEDIES: Mapping[str, Remedy] = {
     "IMG.0069": Remedy(
         ExitCode.NOT_FOUND, "create the bucket first, in the same project, with any S3 client (keys: ak and sk)"
     ),
+    "IMG.0055": Remedy(ExitCode.USAGE, "give a --min-disk that the disk in the file fits"),
+    "IMG.0056": Remedy(ExitCode.USAGE, "choose an --os-version that the service knows"),
+    "IMG.0166": Remedy(ExitCode.USAGE, "say which system the ISO file installs: --os-version"),
+    "IMG.0057": Remedy(ExitCode.FAILED, "see what qemu-img info says about the file, and convert it to qcow2"),
     "IMG.0070": Remedy(ExitCode.CONFLICT, "{target} exists already: delete that object or choose another name"),
     "IMG.0072": Remedy(ExitCode.USAGE, "choose --format qcow2, vhd or vmdk"),
     "IMG.0148": Remedy(ExitCode.CONFLICT, "this image is being exported already; wait for that job to finish"),

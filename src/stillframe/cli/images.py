@@ -48,6 +48,16 @@ def create_from_server(
     return str(api.post("image", "/v2/cloudimages/action", body, about=about)["job_id"])
 
 
+def import_from_bucket(
+    api: Api, body: Mapping[str, Any], about: Mapping[str, str], *, is_data: bool, is_quick: bool
+) -> str:
+    """The id of the job that makes the image of the object `image_url`, which is bucket:key."""
+    path = "/v1/cloudimages/dataimages/action" if is_data else "/v2/cloudimages/action"
+    if is_data and is_quick:
+        path = "/v2/cloudimages/quickimport/action"
+    return str(api.post("image", path, dict(body), about=about)["job_id"])
+
+
 def export_to_bucket(api: Api, image_id: str, target: str, file_format: str, about: Mapping[str, str]) -> str:
     """The id of the job that writes the object; `target` is bucket:key."""
     body = {"bucket_url": target, "file_format": file_format}
@@ -56,6 +66,10 @@ def export_to_bucket(api: Api, image_id: str, target: str, file_format: str, abo
 
 def delete_image(api: Api, image_id: str) -> None:
     api.delete("image", f"/v2/images/{quoted(image_id)}", about={"image": image_id})
+
+
+def wire_tags(given: list[str]) -> list[dict[str, str]]:
+    return [{"key": key, "value": value} for key, value in parse_tags(given).items()]
 
 
 def parse_tags(given: list[str]) -> dict[str, str]:

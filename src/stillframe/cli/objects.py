@@ -5,12 +5,15 @@ so the library's signature serves every request and no second implementation of 
 """
 
 import ipaddress
+from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Literal
 from urllib.parse import urlsplit
 
 import obstore
 import requests
+from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from stillframe.cli.api import Api
@@ -20,6 +23,7 @@ from stillframe.cli.output import say
 if TYPE_CHECKING:
     from obstore.store import S3Credential
 
+_PART_BYTES = 8 * 1024 * 1024
 _URL_VALID = timedelta(minutes=15)
 Method = Literal["GET", "HEAD", "PUT", "DELETE"]
 
@@ -64,6 +68,18 @@ class Bucket:
     def read_object(self, key: str, first_bytes: int) -> bytes:
         return self._request("GET", key, headers={"Range": f"bytes=0-{first_bytes - 1}"}).content
 
+    def upload(self, file: Path, key: str, on_piece: Callable[[bytes, int], None]) -> None:
+        """In parts, several at a time. `on_piece` gets each piece in order, and the bytes read so far."""
+        with file.open("rb") as opened:
+            try:
+                pieces = _pieces(opened, on_piece)
+                obstore.put(self._store, key, pieces, use_multipart=True, chunk_size=_PART_BYTES, max_concurrency=4)
+            except BaseError as error:
+                text = f"the object storage at {self.endpoint} did not take {self.name}:{key}: {type(error).__name__}"
+                raise CliError(text, exit_code=ExitCode.UNREACHABLE) from None
+        if self._verbose:
+            say(f"# {file} is put to {self.endpoint}/{self.name}/{key} in parts")
+
     def delete_object(self, key: str) -> None:
         self._request("DELETE", key, missing_ok=True)
 
@@ -102,6 +118,14 @@ class Bucket:
         sign = f'--aws-sigv4 "aws:amz:{self._region}:s3" --user "$AK:$SK"'
         say(f"curl -sS {'-I' if method == 'HEAD' else f'-X {method}'} {sign} {url}")
         say(f"#   {answer.status_code} {answer.reason}")
+
+
+def _pieces(opened: BinaryIO, on_piece: Callable[[bytes, int], None]) -> Iterator[bytes]:
+    done = 0
+    while piece := opened.read(_PART_BYTES):
+        done += len(piece)
+        on_piece(piece, done)
+        yield piece
 
 
 def _is_address(host: str) -> bool:

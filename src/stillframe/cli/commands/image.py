@@ -11,7 +11,8 @@ from stillframe.cli.context import Context, Ctx
 from stillframe.cli.errors import CliError, ExitCode
 from stillframe.cli.output import format_bytes, pick, print_fields, print_json, print_table, say
 
-app = App(name="image", help="Images: freeze a server into one, list, show, export, save to a file, delete.")
+app = App(name="image", help="Images: freeze a server into one, import, list, show, export, save to a file, delete.")
+app.command("stillframe.cli.commands.image_import:import_image", name="import", help="Make an image of a file.")
 
 _TYPES = {"public": "gold", "private": "private", "shared": "shared"}
 _FIELDS = (
@@ -69,7 +70,7 @@ def create_image(
         show_submitted(ctx, job_id)
         return
     job = jobs.follow_job(ctx, job_id, f"image {name}", about)
-    _show(ctx, _finished_image(ctx, str(job.entities.get("image_id") or "")))
+    print_image(ctx, finished_image(ctx, str(job.entities.get("image_id") or "")))
 
 
 @app.command(name="list")
@@ -114,7 +115,7 @@ def list_images(
 @app.command(name="show")
 def show_image(image: str, *, ctx: Ctx) -> None:
     """Show one image, by name or id."""
-    _show(ctx, images.find_image(ctx.api, image))
+    print_image(ctx, images.find_image(ctx.api, image))
 
 
 @app.command(name="delete")
@@ -198,14 +199,14 @@ def show_submitted(ctx: Context, job_id: str) -> None:
     say(f"the job runs on the server; watch it with: stillframe job watch {job_id}")
 
 
-def _finished_image(ctx: Context, image_id: str) -> dict[str, Any]:
+def finished_image(ctx: Context, image_id: str) -> dict[str, Any]:
     image = images.get_image(ctx.api, image_id) if image_id else None
     if image is None:
         raise CliError("the job succeeded, but its image is not there (any more)", exit_code=ExitCode.NOT_FOUND)
     return image
 
 
-def _show(ctx: Context, image: dict[str, Any]) -> None:
+def print_image(ctx: Context, image: dict[str, Any]) -> None:
     if ctx.is_json:
         print_json(image)
         return
