@@ -62,6 +62,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ram_quota_mib: int = 512 * 1024
     volume_quota: int = 400
     volume_quota_gib: int = 32768
+    """Snapshots count, too."""
+    snapshot_quota: int = 400
     upload_limit_bytes: int = 1024**4
     export_limit_bytes: int = 128 * 1024**3
     import_limit_bytes: int = 128 * 1024**3
@@ -79,6 +81,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     host_memory_reserve_mib: int = 1024
     """Memory of the host that servers may not take."""
+    host_disk_reserve_bytes: int = 1024**3
+    """New volumes and snapshots are refused while the data directory's file system has less free than that."""
     machine_stop_timeout_s: float = 60.0
     """How long a guest may take to power off before it is stopped by force."""
     machine_user: str = "nobody"

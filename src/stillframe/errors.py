@@ -434,6 +434,21 @@ class VolumeStateError(ConflictError):
     default_message = "The volume is in a state that does not permit this."
 
 
+class SnapshotNotFoundError(NotFoundError):
+    code = "snapshot_not_found"
+    default_message = "The snapshot does not exist."
+
+
+class SnapshotStateError(ConflictError):
+    code = "snapshot_state"
+    default_message = "The snapshot is in a state that does not permit this."
+
+
+class HostDiskError(LimitExceededError):
+    code = "host_disk_full"
+    default_message = "The host has no disk space left: delete volumes or images that are not needed any more."
+
+
 class TooManyDisksError(LimitExceededError):
     code = "too_many_disks"
     default_message = "The server has as many disks as it can have."

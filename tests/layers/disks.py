@@ -22,7 +22,8 @@ from stillframe.layers.model import Layer, LayerState
 from stillframe.layers.rows import layers
 from stillframe.qemu import img
 from stillframe.volumes import rows as volume_rows
-from stillframe.volumes.model import Volume, VolumeStatus
+from stillframe.volumes import snapshot_rows
+from stillframe.volumes.model import Snapshot, SnapshotStatus, Volume, VolumeStatus
 from tests.images.helpers import OURS
 
 SIZE = 4 * 1024**2
@@ -135,6 +136,24 @@ async def refer_by_image_disk(tx: Transaction, layer_id: str) -> None:
         delete_on_termination=False,
     )
     await disk_rows.insert_disk(tx, disk)
+
+
+async def refer_by_snapshot(tx: Transaction, layer_id: str) -> None:
+    volume = await refer_by_volume(tx, await insert(tx))
+    snapshot = Snapshot(
+        id=new_uuid(),
+        project_id=OURS,
+        user_id=volume.user_id,
+        volume_id=volume.id,
+        name="",
+        description="",
+        size_bytes=SIZE,
+        status=SnapshotStatus.AVAILABLE,
+        layer_id=layer_id,
+        created_at=volume.created_at,
+        updated_at=volume.updated_at,
+    )
+    await snapshot_rows.insert_snapshot(tx, snapshot)
 
 
 async def state_of(database: Database, layer_id: str) -> LayerState | None:

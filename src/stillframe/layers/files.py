@@ -77,6 +77,17 @@ async def _chain(resources: Resources, layer_id: str) -> Chain:
         return await service.chain(tx, resources.layout, layer_id)
 
 
+async def grow(resources: Resources, layer_id: str, size_bytes: int) -> None:
+    """Makes a writable disk's file show more. Safe to repeat.
+
+    Raises: ToolFailedError where a machine uses the disk.
+    """
+    async with resources.database.reading() as tx:
+        layer = await service.get_layer(tx, layer_id)
+    if layer.virtual_size_bytes < size_bytes:
+        await img.grow(service.link(resources.layout, layer), size_bytes)
+
+
 async def sync(path: Path) -> None:
     """Makes a new file's bytes and its name survive a power cut."""
     await asyncio.to_thread(_sync_file, path)

@@ -120,6 +120,13 @@ async def seal(
         raise _gone(layer_id)
 
 
+async def grow(tx: Transaction, layer_id: str, virtual_size_bytes: int) -> None:
+    """Notes that a writable disk is larger now. Safe to repeat. Raises: ConflictError for any other layer."""
+    fit = (LayerState.WRITABLE,)
+    if not await rows.update_layer(tx, layer_id, *fit, virtual_size_bytes=virtual_size_bytes):
+        raise _gone(layer_id)
+
+
 async def lock_sealed(tx: Transaction, layer_id: str) -> bool:
     """Whether the layer is there to be referred to; if so it stays until the transaction ends."""
     layer = await rows.get_layer(tx, layer_id, lock=True)

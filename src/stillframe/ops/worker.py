@@ -28,12 +28,13 @@ from stillframe.ops.pidlock import PidLock
 from stillframe.ops.switchboard import Switchboard
 from stillframe.ops.wake import listen_for_wakes
 from stillframe.qemu.host import choose_machine_user
-from stillframe.servers import attachment_jobs
+from stillframe.servers import attachment_jobs, growth
 from stillframe.servers import workflows as server_workflows
 from stillframe.servers.watch import MachineWatch
 from stillframe.transfers import importing
 from stillframe.transfers import workflows as transfer_workflows
 from stillframe.volumes import creation as volume_creation
+from stillframe.volumes import snapshots
 
 log = structlog.get_logger("stillframe.worker")
 
@@ -58,6 +59,8 @@ def recipe_book() -> RecipeBook:
         *disk_capture.RECIPES,
         whole_capture.RECIPE,
         *volume_creation.RECIPES,
+        snapshots.RECIPE,
+        *growth.RECIPES,
     )
 
 

@@ -72,6 +72,17 @@ async def unplug(machine: RunningMachine, device_index: int, deadline_s: float) 
     log.info("machine %s has given disk %d back", machine.server_id, device_index)
 
 
+async def resize(machine: RunningMachine, device_index: int, size_bytes: int) -> None:
+    """Makes a disk larger under the guest, which is told. Safe to repeat.
+
+    Raises: UnavailableError, ToolFailedError.
+    """
+    device_id = DiskSpec(chain=(), device_index=device_index).device_id
+    async with qmp.connected(machine.run_dir) as client:
+        node = await client.execute("qom-get", {"path": f"{PERIPHERALS}/{device_id}", "property": "drive"})
+        await client.execute("block_resize", {"node-name": node, "size": size_bytes})
+
+
 async def is_plugged(machine: RunningMachine, device_index: int) -> bool:
     """Raises: UnavailableError."""
     async with qmp.connected(machine.run_dir) as client:

@@ -105,6 +105,15 @@ async def commit(top: ChainLink, base: ChainLink) -> None:
     await asyncio.to_thread(_sync, base.path)
 
 
+async def grow(link: ChainLink, size_bytes: int) -> None:
+    """Makes a disk show more, which reads as zeros: what is below it must not be larger than it was. Safe to repeat.
+
+    Raises: ToolFailedError where a machine uses the disk.
+    """
+    argv = ["qemu-img", "resize", "-q", json_filename((link,), writable_files=1), str(size_bytes)]
+    await _run(argv, ToolPolicy(writable=(link.path,)))
+
+
 async def info(link: ChainLink, *, force_share: bool = False) -> ImageInfo:
     """`force_share` also reads a file whose machine is running; what it says may then be out of date."""
     argv = ["qemu-img", "info", "--output=json", *(["-U"] if force_share else []), _filename_alone(link)]

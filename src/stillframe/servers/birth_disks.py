@@ -81,7 +81,7 @@ async def _root_disk(tx: Transaction, caller: Caller, new: NewServer) -> tuple[P
     root = PlannedDisk(
         base=base,
         size_bytes=sources.checked_size_bytes(base, wanted.size_gib, MAX_ROOT_DISK_GIB),
-        volume_type=wanted.volume_type or DEFAULT_VOLUME_TYPE,
+        volume_type=wanted.volume_type or base.volume_type or DEFAULT_VOLUME_TYPE,
         device_index=0,
         delete_on_termination=wanted.delete_on_termination,
     )
@@ -111,7 +111,7 @@ async def _data_disk(tx: Transaction, caller: Caller, wanted: DataDisk, device_i
     return PlannedDisk(
         base=base,
         size_bytes=sources.checked_size_bytes(base, wanted.size_gib),
-        volume_type=wanted.volume_type or DEFAULT_VOLUME_TYPE,
+        volume_type=wanted.volume_type or base.volume_type or DEFAULT_VOLUME_TYPE,
         name=wanted.name,
         metadata=wanted.metadata,
         device_index=device_index,
@@ -122,6 +122,8 @@ async def _data_disk(tx: Transaction, caller: Caller, wanted: DataDisk, device_i
 async def _base(tx: Transaction, caller: Caller, source: DiskSource, source_id: str) -> DiskBase:
     if source is DiskSource.IMAGE:
         return await sources.base_of_image(tx, caller, source_id)
+    if source is DiskSource.SNAPSHOT:
+        return await sources.base_of_snapshot(tx, caller, source_id)
     return sources.BLANK
 
 
@@ -132,7 +134,8 @@ async def _existing(tx: Transaction, caller: Caller, volume_id: str) -> Volume:
 
 
 def _require_memory(root: PlannedDisk, flavor: Flavor) -> None:
-    needed_mib = int(root.image_metadata.get("min_ram", "0"))
+    text = root.image_metadata.get("min_ram", "")  # which the owner of a volume may have changed
+    needed_mib = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
     if needed_mib > flavor.ram_mib:
         raise InvalidInputError(
             f"Flavor's memory is too small for requested image: {needed_mib} MiB are needed.", field="flavorRef"

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from stillframe.config import Settings
 from stillframe.db import Transaction
-from stillframe.errors import InvalidInputError, NotFoundError, ServerQuotaExceededError
+from stillframe.errors import InvalidInputError, NotFoundError, ServerQuotaExceededError, SnapshotStateError
 from stillframe.flavors import service as flavors
 from stillframe.flavors.model import Flavor
 from stillframe.identity import service as identity
@@ -14,7 +14,7 @@ from stillframe.images.errors import ImageNotBootableError
 from stillframe.jobs import service as jobs
 from stillframe.jobs.model import Lane, NewJob, Service
 from stillframe.kit.clock import utcnow
-from stillframe.kit.ids import new_hex_id, new_uuid
+from stillframe.kit.ids import new_hex_id, new_uuid, normalized_uuid
 from stillframe.servers import keypairs, nics, rows
 from stillframe.servers.birth_disks import check_disks, plan_disks
 from stillframe.servers.hosts import require_host_memory
@@ -48,7 +48,7 @@ async def create_server(tx: Transaction, caller: Caller, settings: Settings, new
         name=new.name,
         description=new.description,
         flavor=flavor,
-        image_id=disks[0].image_metadata.get("image_id", ""),
+        image_id=normalized_uuid(disks[0].image_metadata.get("image_id", "")) or "",
         cdrom_layer_id=disks[0].base.cdrom_layer_id,
         vm_state=VmState.BUILDING,
         task_state=TaskState.SCHEDULING,
@@ -87,7 +87,7 @@ def _as_invalid_input() -> Iterator[None]:
     """What a body names and what is not there makes the request wrong; only a path can lead nowhere."""
     try:
         yield
-    except (NotFoundError, ImageNotBootableError) as error:
+    except (NotFoundError, ImageNotBootableError, SnapshotStateError) as error:
         raise InvalidInputError(error.message, cause=error) from None
 
 

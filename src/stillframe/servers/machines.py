@@ -72,7 +72,7 @@ async def _machine_spec(resources: Resources, server_id: str) -> MachineSpec:
         if server is None:
             raise ServerNotFoundError
         attached = (await volumes.list_attached(tx, [server_id]))[server_id]
-        kept = [volume for volume in attached if volume.status is not VolumeStatus.DETACHING]
+        kept = [one for one in attached if one.status is not VolumeStatus.DETACHING or one.job_id is None]
         disks = [await disk_spec(tx, resources.layout, volume) for volume in kept]
         cdrom = await _cdrom(tx, resources.layout, server)
         server = replace(server, nics=(await ports.list_nics(tx, [server_id]))[server_id])

@@ -95,6 +95,33 @@ class Volume(msgspec.Struct, frozen=True, kw_only=True):
         return bytes_to_gib_up(self.size_bytes)
 
 
+class SnapshotStatus(enum.StrEnum):
+    CREATING = "creating"
+    AVAILABLE = "available"
+    ERROR = "error"
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """`layer_id` is the sealed disk, None until there is one."""
+
+    id: str
+    project_id: str
+    user_id: str
+    volume_id: str
+    name: str
+    description: str
+    size_bytes: int
+    status: SnapshotStatus
+    layer_id: str | None = None
+    metadata: dict[str, str] = msgspec.field(default_factory=dict)
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def size_gib(self) -> int:
+        return bytes_to_gib_up(self.size_bytes)
+
+
 class NewDisk(msgspec.Struct, frozen=True, kw_only=True):
     """A volume that a server is born with; its layer is planned already."""
 
@@ -138,6 +165,8 @@ class VolumeQuery(msgspec.Struct, frozen=True, kw_only=True):
     volume_type: str | None = None
     bootable: bool | None = None
     server_id: str | None = None
+    attachment_id: str | None = None
+    attached: bool | None = None
     snapshot_id: str | None = None
     ids: tuple[str, ...] | None = None
     metadata: tuple[tuple[str, str], ...] = ()
@@ -146,4 +175,20 @@ class VolumeQuery(msgspec.Struct, frozen=True, kw_only=True):
     offset: int = 0
     limit: int | None = None
     sort_key: SortKey = SortKey.CREATED_AT
+    descending: bool = True
+
+
+class SnapshotQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """As `VolumeQuery`."""
+
+    id: str | None = None
+    name: str | None = None
+    status: str | None = None
+    volume_id: str | None = None
+    every_project: bool = False
+    marker: str | None = None
+    offset: int = 0
+    limit: int | None = None
+    sort_key: str = "created_at"
+    """The name of a column that is never null."""
     descending: bool = True

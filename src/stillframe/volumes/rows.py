@@ -124,8 +124,12 @@ def _conditions(project_id: str, query: VolumeQuery) -> list[sa.ColumnElement[bo
         "bootable": query.bootable,
         "server_id": query.server_id,
         "snapshot_id": query.snapshot_id,
+        "attachment_id": query.attachment_id,
     }
     conditions = [volumes.c[name] == wanted for name, wanted in equal.items() if wanted is not None]
+    if query.attached is not None:
+        has_attachment = volumes.c.attachment_id.is_not(None)
+        conditions.append(has_attachment if query.attached else sa.not_(has_attachment))
     if query.ids is not None:
         conditions.append(volumes.c.id.in_(query.ids))
     conditions += [volumes.c.metadata[key].as_string() == value for key, value in query.metadata]

@@ -1,5 +1,6 @@
 """What a caller, a server or a capture can do with volumes."""
 
+import os
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from stillframe.db import Transaction
 from stillframe.errors import (
     ConflictError,
     ForbiddenError,
+    HostDiskError,
     InvalidInputError,
     VolumeNotFoundError,
     VolumeQuotaExceededError,
@@ -20,19 +22,25 @@ from stillframe.identity import service as identity
 from stillframe.identity.model import Caller
 from stillframe.kit.clock import utcnow
 from stillframe.kit.ids import is_uuid, new_uuid
-from stillframe.kit.units import GIB
+from stillframe.kit.units import GIB, bytes_to_gib_up
 from stillframe.layers import service as layers
-from stillframe.volumes import rows
-from stillframe.volumes.model import NewDisk, Volume, VolumeQuery, VolumeStatus, new_attachment
+from stillframe.volumes import rows, snapshot_rows
+from stillframe.volumes.model import NewDisk, SnapshotStatus, Volume, VolumeQuery, VolumeStatus, new_attachment
 
 
 class VolumeUsage(msgspec.Struct, frozen=True, kw_only=True):
-    """What a project has and may have."""
+    """What a project has and may have; the bytes are those of volumes and snapshots together."""
 
     volumes: int
     volumes_limit: int
-    size_gib: int
+    snapshots: int
+    snapshots_limit: int
+    size_bytes: int
     size_limit_gib: int
+
+    @property
+    def size_gib(self) -> int:
+        return bytes_to_gib_up(self.size_bytes)
 
 
 async def get_volume(tx: Transaction, caller: Caller, volume_id: str) -> Volume:
@@ -131,6 +139,11 @@ async def update_volume(tx: Transaction, caller: Caller, volume_id: str, **chang
     return await change_volume(tx, await lock_own_volume(tx, caller, volume_id), **changes)
 
 
+def about(volume: Volume) -> dict[str, Any]:
+    """What the jobs of volumes say of theirs when they are done."""
+    return {"name": volume.name, "size": volume.size_gib, "volume_id": volume.id, "volume_type": volume.volume_type}
+
+
 def require_status(volume: Volume, *allowed: VolumeStatus) -> None:
     """Raises: VolumeStateError in any other, and while a job works on it."""
     if volume.status not in allowed or volume.job_id is not None:
@@ -143,28 +156,60 @@ def require_status(volume: Volume, *allowed: VolumeStatus) -> None:
 async def require_room_for_volumes(
     tx: Transaction, settings: Settings, project_id: str, sizes_bytes: Sequence[int]
 ) -> None:
-    """Counted exactly: the project's row is locked meanwhile. Raises: VolumeQuotaExceededError."""
-    await identity.lock_project(tx, project_id)
-    count, total_bytes = await rows.count_and_size_of_project(tx, project_id)
-    if count + len(sizes_bytes) > settings.volume_quota:
-        raise VolumeQuotaExceededError(f"Quota exceeded for volumes: {count} of {settings.volume_quota} are in use.")
-    _require_room_for_bytes(settings, total_bytes, sum(sizes_bytes))
-
-
-def _require_room_for_bytes(settings: Settings, used_bytes: int, more_bytes: int) -> None:
-    if used_bytes + more_bytes > settings.volume_quota_gib * GIB:
+    """Counted exactly: the project's row is locked meanwhile. Raises: VolumeQuotaExceededError, HostDiskError."""
+    used = await _lock_usage(tx, settings, project_id)
+    if used.volumes + len(sizes_bytes) > used.volumes_limit:
         raise VolumeQuotaExceededError(
-            f"Quota exceeded for gigabytes: Requested {more_bytes // GIB}, but already used {used_bytes // GIB} "
-            f"of {settings.volume_quota_gib} are in use."
+            f"Quota exceeded for volumes: {used.volumes} of {used.volumes_limit} are in use."
+        )
+    _require_gigabytes(used, sum(sizes_bytes))
+
+
+async def require_room_to_grow(tx: Transaction, settings: Settings, project_id: str, more_bytes: int) -> None:
+    """As `require_room_for_volumes`, of a volume that there is."""
+    _require_gigabytes(await _lock_usage(tx, settings, project_id), more_bytes)
+
+
+async def require_room_for_snapshot(tx: Transaction, settings: Settings, project_id: str, size_bytes: int) -> None:
+    """As `require_room_for_volumes`."""
+    used = await _lock_usage(tx, settings, project_id)
+    if used.snapshots + 1 > used.snapshots_limit:
+        raise VolumeQuotaExceededError(
+            f"Quota exceeded for snapshots: {used.snapshots} of {used.snapshots_limit} are in use."
+        )
+    _require_gigabytes(used, size_bytes)
+
+
+async def _lock_usage(tx: Transaction, settings: Settings, project_id: str) -> VolumeUsage:
+    _require_host_disk(settings)
+    await identity.lock_project(tx, project_id)
+    return await get_usage(tx, settings, project_id)
+
+
+def _require_host_disk(settings: Settings) -> None:
+    """Disks grow as they are written to; what can be refused in time is new ones."""
+    found = os.statvfs(settings.data_dir)
+    if found.f_bavail * found.f_frsize < settings.host_disk_reserve_bytes:
+        raise HostDiskError
+
+
+def _require_gigabytes(used: VolumeUsage, more_bytes: int) -> None:
+    if used.size_bytes + more_bytes > used.size_limit_gib * GIB:
+        raise VolumeQuotaExceededError(
+            f"Quota exceeded for gigabytes: Requested {-(-more_bytes // GIB)}, but already used {used.size_gib} "
+            f"of {used.size_limit_gib} are in use."
         )
 
 
 async def get_usage(tx: Transaction, settings: Settings, project_id: str) -> VolumeUsage:
-    count, total_bytes = await rows.count_and_size_of_project(tx, project_id)
+    count, volume_bytes = await rows.count_and_size_of_project(tx, project_id)
+    snapshots, snapshot_bytes = await snapshot_rows.count_and_size_of_project(tx, project_id)
     return VolumeUsage(
         volumes=count,
         volumes_limit=settings.volume_quota,
-        size_gib=-(-total_bytes // GIB),
+        snapshots=snapshots,
+        snapshots_limit=settings.snapshot_quota,
+        size_bytes=volume_bytes + snapshot_bytes,
         size_limit_gib=settings.volume_quota_gib,
     )
 
@@ -206,20 +251,22 @@ async def retarget_layer(tx: Transaction, volume_id: str, old_layer_id: str, new
 
 
 async def detach_from_deleted_server(tx: Transaction, server_id: str) -> None:
-    """Volumes that end with their server go, the others stay behind. Safe to repeat."""
+    """Volumes that end with their server go, but for those with snapshots; the others stay behind. Safe to repeat."""
     for volume in await rows.list_attached(tx, [server_id]):
         ends_with_server = volume.attachment and volume.attachment.delete_on_termination
-        if ends_with_server or volume.status is VolumeStatus.CREATING:
+        has_snapshots = bool(await snapshot_rows.list_of_volume(tx, volume.id))
+        if volume.status is VolumeStatus.CREATING or (ends_with_server and not has_snapshots):
             await discard_volume(tx, volume)
         else:
             status = VolumeStatus.ERROR if volume.status is VolumeStatus.ERROR else VolumeStatus.AVAILABLE
             await change_volume(tx, volume, attachment=None, status=status, job_id=None)
 
 
-async def delete_volume(tx: Transaction, caller: Caller, volume_id: str) -> None:
-    """Its bytes go when no image made from it needs them any more.
+async def delete_volume(tx: Transaction, caller: Caller, volume_id: str, *, cascade: bool = False) -> None:
+    """Its bytes go when nothing made from it needs them any more. `cascade` deletes its snapshots with it.
 
-    Raises: VolumeNotFoundError, ForbiddenError, VolumeStateError while it is attached or being worked on.
+    Raises: VolumeNotFoundError, ForbiddenError, VolumeStateError while it is attached, being worked on, or has
+    snapshots.
     """
     volume = await lock_own_volume(tx, caller, volume_id)
     is_free = volume.attachment is None and volume.job_id is None
@@ -228,6 +275,14 @@ async def delete_volume(tx: Transaction, caller: Caller, volume_id: str) -> None
             "Invalid volume: Volume status must be available or error and must not be attached to a server, "
             f"but is {volume.status}."
         )
+    snapshots = await snapshot_rows.list_of_volume(tx, volume.id)
+    if snapshots and (not cascade or any(one.status is SnapshotStatus.CREATING for one in snapshots)):
+        raise VolumeStateError(
+            f"Invalid volume: Volume {volume.id} has {len(snapshots)} snapshots: delete them first, or use cascade."
+        )
+    for snapshot in snapshots:
+        await snapshot_rows.delete_snapshot(tx, snapshot.id)
+        await layers.release(tx, snapshot.layer_id)
     await discard_volume(tx, volume)
 
 

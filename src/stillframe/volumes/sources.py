@@ -3,14 +3,15 @@
 import msgspec
 
 from stillframe.db import Transaction
-from stillframe.errors import ConflictError, InvalidInputError
+from stillframe.errors import ConflictError, InvalidInputError, SnapshotNotFoundError, SnapshotStateError
 from stillframe.identity.model import Caller
 from stillframe.images import service as images
 from stillframe.images.model import Image, ImageKind
-from stillframe.kit.ids import new_uuid
+from stillframe.kit.ids import is_uuid, new_uuid
 from stillframe.kit.units import GIB, bytes_to_gib_up
 from stillframe.layers import service as layers
-from stillframe.volumes.model import MAX_VOLUME_GIB, VOLUME_TYPES
+from stillframe.volumes import rows, snapshot_rows
+from stillframe.volumes.model import MAX_VOLUME_GIB, VOLUME_TYPES, SnapshotStatus
 
 
 class DiskBase(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,6 +24,8 @@ class DiskBase(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_id: str | None = None
     cdrom_layer_id: str | None = None
     """An ISO file that the server is to start from, so that something can be installed on the blank disk."""
+    volume_type: str | None = None
+    """What a disk made from it is unless somebody wants another."""
 
 
 BLANK = DiskBase()
@@ -31,6 +34,27 @@ BLANK = DiskBase()
 async def base_of_image(tx: Transaction, caller: Caller, image_id: str) -> DiskBase:
     """Raises: ImageNotFoundError, ImageNotBootableError."""
     return base_of(await images.get_disk_image(tx, caller, image_id))
+
+
+async def base_of_snapshot(tx: Transaction, caller: Caller, snapshot_id: str) -> DiskBase:
+    """Raises: SnapshotNotFoundError, SnapshotStateError."""
+    project_id = caller.require_project()
+    snapshot = await snapshot_rows.get_snapshot(tx, snapshot_id) if is_uuid(snapshot_id) else None
+    if snapshot is None or (snapshot.project_id != project_id and not caller.is_platform_admin):
+        raise SnapshotNotFoundError(f"Snapshot {snapshot_id[:255]} could not be found.")
+    if snapshot.status is not SnapshotStatus.AVAILABLE or snapshot.layer_id is None:
+        raise SnapshotStateError(
+            f"Invalid snapshot: Originating snapshot status must be available, not {snapshot.status}."
+        )
+    volume = await rows.get_volume(tx, snapshot.volume_id)
+    return DiskBase(
+        parent_layer_id=snapshot.layer_id,
+        least_gib=snapshot.size_gib,
+        bootable=volume is not None and volume.bootable,
+        image_metadata=volume.image_metadata if volume else None,
+        snapshot_id=snapshot.id,
+        volume_type=volume.volume_type if volume else None,
+    )
 
 
 def base_of(image: Image) -> DiskBase:
@@ -82,9 +106,11 @@ def require_volume_type(name: str | None) -> None:
         raise InvalidInputError(f"Volume type {name[:255]} could not be found.", field="volume_type")
 
 
-async def plan_layer(tx: Transaction, base: DiskBase, size_bytes: int, job_id: str) -> str:
+async def plan_layer(
+    tx: Transaction, base: DiskBase, size_bytes: int, job_id: str, *, above_writable: bool = False
+) -> str:
     """The id of the layer a job is to make. It is noted with the request, so that its parent stays even if the source
-    is deleted the next moment.
+    is deleted the next moment. `above_writable` is for a job that seals the parent first.
 
     Raises: ConflictError when the source has just gone.
     """
@@ -92,7 +118,9 @@ async def plan_layer(tx: Transaction, base: DiskBase, size_bytes: int, job_id: s
     if base.parent_layer_id is None:
         await layers.plan_blob(tx, layer_id, "qcow2", virtual_size_bytes=size_bytes, job_id=job_id)
     else:
-        await layers.plan_overlay(tx, layer_id, base.parent_layer_id, size_bytes, job_id=job_id)
+        await layers.plan_overlay(
+            tx, layer_id, base.parent_layer_id, size_bytes, job_id=job_id, above_writable=above_writable
+        )
     return layer_id
 
 

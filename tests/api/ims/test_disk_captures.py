@@ -244,9 +244,7 @@ async def test_whole_images_are_refused_by_their_codes(desk: Desk) -> None:
     assert await refusal() == "IMG.0136"
 
 
-@pytest.mark.parametrize(
-    "body", [{"data_images": 5}, {"data_images": [5]}, {"data_images": [{"volume_id": 7}]}], ids=str
-)
+@pytest.mark.parametrize("entries", [5, [5], [{"volume_id": 7}]], ids=str)
 async def test_data_images_of_another_form_are_refused(desk: Desk, entries: Any) -> None:
     assert await desk.refusal("POST", ACTION, {"data_images": entries}) == "IMG.0001"
 

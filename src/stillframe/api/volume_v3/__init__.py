@@ -1,14 +1,16 @@
-"""The door of volumes: Cinder v3 (and v2, which is its alias), as far as looking at them goes.
+"""The door of volumes: Cinder v3, and v2, which is its alias.
 
 Source: OpenStack Block Storage API v3 reference; Open Telekom Cloud, EVS API reference.
 """
 
 from litestar import Router
+from litestar.di import Provide
 from litestar.middleware import DefineMiddleware
 
 from stillframe.api.compute_v2 import require_own_project
-from stillframe.api.compute_v2.microversions import MicroversionMiddleware
-from stillframe.api.volume_v3 import discovery, routes
+from stillframe.api.compute_v2.microversions import MicroversionMiddleware, provide_version
+from stillframe.api.volume_v3 import attachments, discovery, metadata, routes, snapshots
+from stillframe.api.volume_v3.actions import run_action
 from stillframe.api.volume_v3.discovery import OPEN_REQUESTS, VOLUME
 from stillframe.api.volume_v3.errors import exception_handlers
 from stillframe.api.volume_v3.not_offered import evs_not_offered, not_offered
@@ -17,9 +19,17 @@ from stillframe.api.volume_v3.not_offered import evs_not_offered, not_offered
 def _router(path: str) -> Router:
     return Router(
         path=path,
-        route_handlers=[*routes.handlers, *not_offered],
+        route_handlers=[
+            *routes.handlers,
+            *metadata.handlers,
+            run_action,
+            *snapshots.handlers,
+            *attachments.handlers,
+            *not_offered,
+        ],
         middleware=[DefineMiddleware(MicroversionMiddleware, api=VOLUME)],
         guards=[require_own_project],
+        dependencies={"version": Provide(provide_version, sync_to_thread=False)},
     )
 
 

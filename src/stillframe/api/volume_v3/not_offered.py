@@ -11,9 +11,16 @@ _CLOUDVOLUME = "/cloudvolumes/{volume_id:str}"
 _VENDOR = "/os-vendor-volumes"
 
 not_offered = missing_routes(
-    Missing("POST", f"{_VOLUME}/action", "extend volumes, or upload them to images"),
-    Missing("POST", "/snapshots", "take snapshots of volumes"),
-    Missing("POST", "/backups", "back up volumes"),
+    Missing("POST", "/snapshots/{snapshot_id:str}/action", "set the status of snapshots"),
+    Missing("PUT", "/attachments/{attachment_id:str}", "connect attachments by hand: servers do so"),
+    Missing("POST", "/backups", "back up volumes: snapshots and images are what there is"),
+    Missing("POST", "/groups", "group volumes"),
+    Missing("POST", "/group_types", "group volumes"),
+    Missing("POST", "/volume-transfers", "hand volumes over to other projects"),
+    Missing("POST", "/types", "make types of volumes: they are fixed"),
+    Missing("POST", "/qos-specs", "limit the rates of volumes"),
+    Missing("PUT", "/os-quota-sets/{of_project:str}", "set quotas of single projects: settings do so for all"),
+    Missing("DELETE", "/os-quota-sets/{of_project:str}", "set quotas of single projects: settings do so for all"),
     Missing("GET", f"{_VENDOR}/detail", "list volumes with their tags"),
     Missing("GET", f"{_VENDOR}/{{volume_id:str}}", "show a volume with its tags"),
     Missing("GET", f"{_VENDOR}/{{volume_id:str}}/tags", "list the tags of a volume"),

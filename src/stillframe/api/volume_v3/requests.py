@@ -94,6 +94,8 @@ def new_volume(wanted: VolumeWanted) -> NewVolume:
         availability_zone=wanted.availability_zone or None,
         metadata=checked_metadata(wanted.metadata or {}),
         image_id=sources["imageRef"],
+        snapshot_id=sources["snapshot_id"],
+        source_volume_id=sources["source_volid"],
     )
 
 

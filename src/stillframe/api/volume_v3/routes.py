@@ -15,7 +15,7 @@ from stillframe.errors import NotFoundError
 from stillframe.identity.model import Caller
 from stillframe.volumes import creation
 from stillframe.volumes import service as volumes
-from stillframe.volumes.model import Volume
+from stillframe.volumes.model import DEFAULT_VOLUME_TYPE, Volume, VolumeQuery
 
 AnyRequest = Request[Any, Any, Any]
 Json = dict[str, Any]
@@ -37,11 +37,14 @@ async def _page(request: AnyRequest, tx: Transaction, caller: Caller) -> tuple[l
     pairs = query_pairs(request)
     query = wire.volume_query(pairs)
     found = await volumes.list_volumes(tx, caller, query)
-    if not found or len(found) != query.limit:
-        return found, {}
-    without_offset = [pair for pair in pairs if pair[0] != "offset"]
-    path = f"{base_url(request)}{request.scope['path']}"
-    return found, {"volumes_links": next_page(path, without_offset, found[-1].id)}
+    more: Json = {}
+    if is_true(dict(pairs).get("with_count")):
+        more["count"] = await volumes.count_volumes(tx, caller, query)
+    if found and len(found) == query.limit:
+        without_offset = [pair for pair in pairs if pair[0] != "offset"]
+        path = f"{base_url(request)}{request.scope['path']}"
+        more["volumes_links"] = next_page(path, without_offset, found[-1].id)
+    return found, more
 
 
 @get("/volumes/{volume_id:str}")
@@ -70,8 +73,27 @@ async def update_volume(request: AnyRequest, volume_id: str, tx: Transaction, ca
 
 
 @delete("/volumes/{volume_id:str}", status_code=202)
-async def delete_volume(volume_id: str, tx: Transaction, caller: Caller) -> None:
-    await volumes.delete_volume(tx, caller, volume_id)
+async def delete_volume(request: AnyRequest, volume_id: str, tx: Transaction, caller: Caller) -> None:
+    cascade = is_true(dict(query_pairs(request)).get("cascade"))
+    await volumes.delete_volume(tx, caller, volume_id, cascade=cascade)
+
+
+@get("/volumes/summary")
+async def show_summary(tx: Transaction, caller: Caller) -> Json:
+    found = await volumes.list_volumes(tx, caller, VolumeQuery())
+    metadata: dict[str, list[str]] = {}
+    for volume in found:
+        for key, value in volume.metadata.items():
+            metadata[key] = sorted({*metadata.get(key, []), value})
+    total = {"total_count": len(found), "total_size": sum(volume.size_gib for volume in found)}
+    return {"volume-summary": {**total, "metadata": metadata}}
+
+
+@get("/volumes/{volume_id:str}/encryption")
+async def show_encryption(volume_id: str, tx: Transaction, caller: Caller) -> Json:
+    """Volumes are not encrypted."""
+    await volumes.get_volume(tx, caller, volume_id)
+    return {}
 
 
 @get("/types")
@@ -91,7 +113,7 @@ async def list_extra_specs(type_id: str) -> Json:
 
 def _find_type(type_id: str) -> Json:
     for known in wire.volume_types_to_wire():
-        if known["id"] == type_id:
+        if known["id"] == type_id or (type_id == "default" and known["name"] == DEFAULT_VOLUME_TYPE):
             return known
     raise NotFoundError(f"Volume type {type_id[:255]} could not be found.")
 
@@ -116,16 +138,24 @@ async def show_quotas(
     return wire.quotas_to_wire(of_project, usage, with_usage=is_true(dict(query_pairs(request)).get("usage")))
 
 
-@get(["/snapshots", "/snapshots/detail"])
-async def list_snapshots() -> Json:
-    """There are none."""
-    return {"snapshots": []}
-
-
 @get(["/backups", "/backups/detail"])
 async def list_backups() -> Json:
     """There are none."""
     return {"backups": []}
+
+
+@get(["/qos-specs", "/messages", "/group_types", "/groups", "/groups/detail", "/volume-transfers"])
+async def list_nothing(request: AnyRequest) -> Json:
+    """There are none."""
+    name = request.scope["path"].rstrip("/").removesuffix("/detail").rsplit("/", 1)[-1]
+    return {{"qos-specs": "qos_specs", "volume-transfers": "transfers"}.get(name, name): []}
+
+
+@get("/types/{type_id:str}/encryption")
+async def show_type_encryption(type_id: str) -> Json:
+    """Volumes are not encrypted."""
+    _find_type(type_id)
+    return {}
 
 
 @get("/extensions")
@@ -146,7 +176,10 @@ handlers = [
     list_zones,
     show_limits,
     show_quotas,
-    list_snapshots,
     list_backups,
     list_extensions,
+    show_summary,
+    show_encryption,
+    show_type_encryption,
+    list_nothing,
 ]

@@ -4,16 +4,26 @@ Source: OpenStack Block Storage API v3 reference; Open Telekom Cloud, EVS API re
 """
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from stillframe.api.compute_v2.bodies import MAX_INT
 from stillframe.api.compute_v2.queries import is_true, parsed_count, parsed_limit
+from stillframe.api.volume_v3.requests import TYPE_IDS
 from stillframe.errors import InvalidInputError
 from stillframe.kit.clock import iso_micros
-from stillframe.kit.ids import derived_uuid
-from stillframe.volumes.model import VOLUME_TYPES, Attachment, SortKey, Volume, VolumeQuery
+from stillframe.volumes.model import (
+    VOLUME_TYPES,
+    Attachment,
+    Snapshot,
+    SnapshotStatus,
+    SortKey,
+    Volume,
+    VolumeQuery,
+    VolumeStatus,
+)
 from stillframe.volumes.service import VolumeUsage
 
 Json = dict[str, Any]
@@ -82,6 +92,68 @@ def _attachment(volume: Volume, attachment: Attachment) -> Json:
     }
 
 
+def attachment_to_wire(volume: Volume, *, detailed: bool = True) -> Json:
+    """Of an attached volume, as an object of its own."""
+    attachment = volume.attachment
+    if attachment is None:
+        return {}
+    is_done = volume.status not in {VolumeStatus.ATTACHING, VolumeStatus.DETACHING}
+    shown = {
+        "id": attachment.id,
+        "status": "attached" if is_done else str(volume.status),
+        "instance": attachment.server_id,
+        "volume_id": volume.id,
+    }
+    if not detailed:
+        return shown
+    more: Json = {
+        "attached_at": iso_micros(attachment.attached_at),
+        "detached_at": None,
+        "attach_mode": "rw",
+        "connection_info": {},
+    }
+    return shown | more
+
+
+def snapshot_to_wire(snapshot: Snapshot, *, detailed: bool = True) -> Json:
+    shown: Json = {
+        "id": snapshot.id,
+        "name": snapshot.name,
+        "description": snapshot.description or None,
+        "volume_id": snapshot.volume_id,
+        "size": snapshot.size_gib,
+        "status": str(snapshot.status),
+        "metadata": snapshot.metadata,
+        "created_at": iso_micros(snapshot.created_at),
+        "updated_at": iso_micros(snapshot.updated_at),
+    }
+    if not detailed:
+        return shown
+    is_done = snapshot.status is SnapshotStatus.AVAILABLE
+    return shown | {
+        "os-extended-snapshot-attributes:progress": "100%" if is_done else "0%",
+        "os-extended-snapshot-attributes:project_id": snapshot.project_id,
+        "user_id": snapshot.user_id,
+        "group_snapshot_id": None,
+        "consumes_quota": True,
+    }
+
+
+def upload_to_wire(volume: Volume, image: Mapping[str, Any]) -> Json:
+    return {
+        "id": volume.id,
+        "image_id": image["image_id"],
+        "image_name": image["image_name"],
+        "container_format": "bare",
+        "disk_format": "qcow2",
+        "status": str(volume.status),
+        "size": volume.size_gib,
+        "display_description": volume.description or None,
+        "updated_at": iso_micros(volume.updated_at),
+        "volume_type": type_to_wire(volume.volume_type),
+    }
+
+
 def volume_query(pairs: list[tuple[str, str]]) -> VolumeQuery:
     """Raises: InvalidInputError."""
     given = dict(pairs)
@@ -137,24 +209,26 @@ def _metadata_filter(text: str | None) -> tuple[tuple[str, str], ...]:
 
 
 def volume_types_to_wire() -> list[Json]:
-    return [
-        {
-            "id": derived_uuid("volume-type", name),
-            "name": name,
-            "description": None,
-            "is_public": True,
-            "os-volume-type-access:is_public": True,
-            "extra_specs": {"volume_backend_name": name},
-        }
-        for name in VOLUME_TYPES
-    ]
+    return [type_to_wire(name) for name in VOLUME_TYPES]
+
+
+def type_to_wire(name: str) -> Json:
+    return {
+        "id": TYPE_IDS[name],
+        "name": name,
+        "description": None,
+        "is_public": True,
+        "os-volume-type-access:is_public": True,
+        "qos_specs_id": None,
+        "extra_specs": {"volume_backend_name": name},
+    }
 
 
 def quotas_to_wire(project_id: str, usage: VolumeUsage, *, with_usage: bool) -> Json:
     counted = {
         "volumes": (usage.volumes_limit, usage.volumes),
         "gigabytes": (usage.size_limit_gib, usage.size_gib),
-        "snapshots": (0, 0),
+        "snapshots": (usage.snapshots_limit, usage.snapshots),
         "backups": (0, 0),
         "backup_gigabytes": (0, 0),
         "per_volume_gigabytes": (-1, 0),
@@ -170,12 +244,12 @@ def limits_to_wire(usage: VolumeUsage) -> Json:
     absolute = {
         "maxTotalVolumes": usage.volumes_limit,
         "maxTotalVolumeGigabytes": usage.size_limit_gib,
-        "maxTotalSnapshots": 0,
+        "maxTotalSnapshots": usage.snapshots_limit,
         "maxTotalBackups": 0,
         "maxTotalBackupGigabytes": 0,
         "totalVolumesUsed": usage.volumes,
         "totalGigabytesUsed": usage.size_gib,
-        "totalSnapshotsUsed": 0,
+        "totalSnapshotsUsed": usage.snapshots,
         "totalBackupsUsed": 0,
         "totalBackupGigabytesUsed": 0,
     }

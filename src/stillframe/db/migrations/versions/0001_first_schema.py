@@ -291,6 +291,28 @@ def upgrade() -> None:
         batch_op.create_index('ix_volumes_project_id_created_at', ['project_id', 'created_at', 'id'], unique=False)
         batch_op.create_index('ix_volumes_server_id_device_index', ['server_id', 'device_index'], unique=True)
 
+    op.create_table('snapshots',
+    sa.Column('id', sa.String(length=36), nullable=False),
+    sa.Column('project_id', sa.String(length=32), nullable=False),
+    sa.Column('user_id', sa.String(length=32), nullable=False),
+    sa.Column('volume_id', sa.String(length=36), nullable=False),
+    sa.Column('name', sa.String(length=255), nullable=False),
+    sa.Column('description', sa.Text(), nullable=False),
+    sa.Column('size_bytes', sa.BigInteger(), nullable=False),
+    sa.Column('status', sa.String(length=20), nullable=False),
+    sa.Column('layer_id', sa.String(length=36), nullable=True),
+    sa.Column('metadata', sa.JSON(), nullable=False),
+    sa.Column('created_at', stillframe.db.schema.UtcTime(), nullable=False),
+    sa.Column('updated_at', stillframe.db.schema.UtcTime(), nullable=False),
+    sa.ForeignKeyConstraint(['layer_id'], ['layers.id'], name=op.f('fk_snapshots_layer_id')),
+    sa.ForeignKeyConstraint(['volume_id'], ['volumes.id'], name=op.f('fk_snapshots_volume_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_snapshots'))
+    )
+    with op.batch_alter_table('snapshots', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_snapshots_layer_id'), ['layer_id'], unique=False)
+        batch_op.create_index('ix_snapshots_project_id_created_at', ['project_id', 'created_at', 'id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_snapshots_volume_id'), ['volume_id'], unique=False)
+
     op.create_table('image_disks',
     sa.Column('image_id', sa.String(length=36), nullable=False),
     sa.Column('device_index', sa.Integer(), nullable=False),
@@ -1032,6 +1054,12 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_image_disks_layer_id'))
 
     op.drop_table('image_disks')
+    with op.batch_alter_table('snapshots', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_snapshots_volume_id'))
+        batch_op.drop_index('ix_snapshots_project_id_created_at')
+        batch_op.drop_index(batch_op.f('ix_snapshots_layer_id'))
+
+    op.drop_table('snapshots')
     with op.batch_alter_table('volumes', schema=None) as batch_op:
         batch_op.drop_index('ix_volumes_server_id_device_index')
         batch_op.drop_index('ix_volumes_project_id_created_at')
