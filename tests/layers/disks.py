@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from stillframe.blobs.layout import DataLayout
 from stillframe.config import Settings
 from stillframe.db import Database, Transaction
+from stillframe.flavors.model import Flavor
 from stillframe.identity.tokens import TokenKeys
 from stillframe.images import disk_rows
 from stillframe.images import rows as image_rows
@@ -21,6 +22,8 @@ from stillframe.layers import files, rows, service
 from stillframe.layers.model import Layer, LayerState
 from stillframe.layers.rows import layers
 from stillframe.qemu import img
+from stillframe.servers import rows as server_rows
+from stillframe.servers.model import Server, VmState
 from stillframe.volumes import rows as volume_rows
 from stillframe.volumes import snapshot_rows
 from stillframe.volumes.model import Snapshot, SnapshotStatus, Volume, VolumeStatus
@@ -154,6 +157,26 @@ async def refer_by_snapshot(tx: Transaction, layer_id: str) -> None:
         updated_at=volume.updated_at,
     )
     await snapshot_rows.insert_snapshot(tx, snapshot)
+
+
+async def refer_by_server(tx: Transaction, layer_id: str) -> None:
+    """The file in its CD drive."""
+    now = utcnow()
+    server = Server(
+        id=new_uuid(),
+        project_id=OURS,
+        user_id="e" * 32,
+        name="installer",
+        flavor=Flavor(id="s3.tiny", vcpus=1, ram_mib=128, extra_specs={}),
+        image_id="",
+        cdrom_layer_id=layer_id,
+        vm_state=VmState.STOPPED,
+        task_state=None,
+        job_id=None,
+        created_at=now,
+        updated_at=now,
+    )
+    await server_rows.insert_server(tx, server)
 
 
 async def state_of(database: Database, layer_id: str) -> LayerState | None:

@@ -140,6 +140,7 @@ REFERENCES: dict[str, Callable[[Transaction, str], Awaitable[None]]] = {
     "images.layer_id": by_image,
     "image_disks.layer_id": disks.refer_by_image_disk,
     "snapshots.layer_id": disks.refer_by_snapshot,
+    "servers.cdrom_layer_id": disks.refer_by_server,
     "volumes.layer_id": by_volume,
     "layers.parent_id": by_child,
     "layers.superseded_by": by_superseded,

@@ -116,7 +116,6 @@ async def test_types_zones_and_quotas(door: Door, world: World) -> None:
 async def test_what_is_not_offered_yet_says_so(door: Door) -> None:
     for method, path in (
         ("POST", f"{BASE}/backups"),
-        ("POST", f"{BASE}/volumes/{new_uuid()}/action"),
         ("GET", f"/v2/{OURS}/cloudvolumes/detail"),
         ("GET", f"/v1/{OURS}/jobs/x"),
     ):
