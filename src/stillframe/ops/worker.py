@@ -34,7 +34,7 @@ from stillframe.servers.watch import MachineWatch
 from stillframe.transfers import importing
 from stillframe.transfers import workflows as transfer_workflows
 from stillframe.volumes import creation as volume_creation
-from stillframe.volumes import snapshots
+from stillframe.volumes import evs_jobs, snapshots
 
 log = structlog.get_logger("stillframe.worker")
 
@@ -60,6 +60,7 @@ def recipe_book() -> RecipeBook:
         whole_capture.RECIPE,
         *volume_creation.RECIPES,
         snapshots.RECIPE,
+        *evs_jobs.RECIPES,
         *growth.RECIPES,
     )
 

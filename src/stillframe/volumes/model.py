@@ -32,6 +32,7 @@ class VolumeStatus(enum.StrEnum):
     DETACHING = "detaching"
     UPLOADING = "uploading"
     EXTENDING = "extending"
+    DELETING = "deleting"
     ERROR = "error"
 
 

@@ -25,7 +25,15 @@ from stillframe.kit.ids import is_uuid, new_uuid
 from stillframe.kit.units import GIB, bytes_to_gib_up
 from stillframe.layers import service as layers
 from stillframe.volumes import rows, snapshot_rows
-from stillframe.volumes.model import NewDisk, SnapshotStatus, Volume, VolumeQuery, VolumeStatus, new_attachment
+from stillframe.volumes.model import (
+    NewDisk,
+    Snapshot,
+    SnapshotStatus,
+    Volume,
+    VolumeQuery,
+    VolumeStatus,
+    new_attachment,
+)
 
 
 class VolumeUsage(msgspec.Struct, frozen=True, kw_only=True):
@@ -269,6 +277,15 @@ async def delete_volume(tx: Transaction, caller: Caller, volume_id: str, *, casc
     snapshots.
     """
     volume = await lock_own_volume(tx, caller, volume_id)
+    snapshots = await require_deletable(tx, volume, cascade=cascade)
+    for snapshot in snapshots:
+        await snapshot_rows.delete_snapshot(tx, snapshot.id)
+        await layers.release(tx, snapshot.layer_id)
+    await discard_volume(tx, volume)
+
+
+async def require_deletable(tx: Transaction, volume: Volume, *, cascade: bool = False) -> list[Snapshot]:
+    """The snapshots that go with it. Raises: VolumeStateError."""
     is_free = volume.attachment is None and volume.job_id is None
     if not is_free or volume.status not in {VolumeStatus.AVAILABLE, VolumeStatus.ERROR}:
         raise VolumeStateError(
@@ -280,10 +297,7 @@ async def delete_volume(tx: Transaction, caller: Caller, volume_id: str, *, casc
         raise VolumeStateError(
             f"Invalid volume: Volume {volume.id} has {len(snapshots)} snapshots: delete them first, or use cascade."
         )
-    for snapshot in snapshots:
-        await snapshot_rows.delete_snapshot(tx, snapshot.id)
-        await layers.release(tx, snapshot.layer_id)
-    await discard_volume(tx, volume)
+    return snapshots
 
 
 async def discard_volume(tx: Transaction, volume: Volume) -> None:

@@ -114,10 +114,5 @@ async def test_types_zones_and_quotas(door: Door, world: World) -> None:
 
 
 async def test_what_is_not_offered_yet_says_so(door: Door) -> None:
-    for method, path in (
-        ("POST", f"{BASE}/backups"),
-        ("GET", f"/v2/{OURS}/cloudvolumes/detail"),
-        ("GET", f"/v1/{OURS}/jobs/x"),
-    ):
-        answer = await door.request(method, path, json={})
-        assert (answer.status_code, list(answer.json())) == (501, ["notImplemented"]), path
+    answer = await door.post(f"{BASE}/backups", json={})
+    assert (answer.status_code, list(answer.json())) == (501, ["notImplemented"])

@@ -9,11 +9,11 @@ from litestar.middleware import DefineMiddleware
 
 from stillframe.api.compute_v2 import require_own_project
 from stillframe.api.compute_v2.microversions import MicroversionMiddleware, provide_version
-from stillframe.api.volume_v3 import attachments, discovery, metadata, routes, snapshots
+from stillframe.api.volume_v3 import attachments, discovery, evs, evs_errors, metadata, routes, snapshots
 from stillframe.api.volume_v3.actions import run_action
 from stillframe.api.volume_v3.discovery import OPEN_REQUESTS, VOLUME
 from stillframe.api.volume_v3.errors import exception_handlers
-from stillframe.api.volume_v3.not_offered import evs_not_offered, not_offered
+from stillframe.api.volume_v3.not_offered import not_offered
 
 
 def _router(path: str) -> Router:
@@ -33,6 +33,23 @@ def _router(path: str) -> Router:
     )
 
 
-handlers = [*discovery.handlers, _router("/v3/{project_id:str}"), _router("/v2/{project_id:str}"), *evs_not_offered]
+def _evs_router(path: str) -> Router:
+    """The same versions and projects, another envelope."""
+    return Router(
+        path=path,
+        route_handlers=evs.handlers,
+        guards=[require_own_project],
+        exception_handlers=evs_errors.exception_handlers,
+    )
+
+
+handlers = [
+    *discovery.handlers,
+    _router("/v3/{project_id:str}"),
+    _router("/v2/{project_id:str}"),
+    _evs_router("/v3/{project_id:str}"),
+    _evs_router("/v2/{project_id:str}"),
+    Router(path="/", route_handlers=[evs.show_job], exception_handlers=evs_errors.exception_handlers),
+]
 
 __all__ = ["OPEN_REQUESTS", "exception_handlers", "handlers"]
