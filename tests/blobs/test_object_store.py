@@ -17,7 +17,6 @@ from stillframe.errors import (
     BucketRefusedError,
     BucketUnreachableError,
     InvalidInputError,
-    LimitExceededError,
     ObjectNotFoundError,
 )
 from tests.blobs.obs_endpoint import ALICE, ObsEndpoint, free_port, running_endpoint
@@ -167,13 +166,6 @@ async def test_holes_come_back_as_holes(store: ObjectStore, tmp_path: Path) -> N
     await download(store, "sparse", target)
     assert target.read_bytes() == source.read_bytes()
     assert target.stat().st_blocks * 512 < MIB
-
-
-async def test_an_object_over_the_limit_leaves_nothing(store: ObjectStore, tmp_path: Path) -> None:
-    await store.upload_file(file_of(tmp_path / "source", 1001), BUCKET, "large")
-    with pytest.raises(LimitExceededError, match="more than the 1000 bytes allowed"):
-        await download(store, "large", tmp_path / "target", max_bytes=1000)
-    assert not (tmp_path / "target").exists()
 
 
 async def test_an_object_damaged_in_the_store_is_found_out(

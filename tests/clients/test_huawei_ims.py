@@ -141,7 +141,7 @@ def test_a_whole_server_becomes_an_image(client: Caller, marked_server: str) -> 
     body = ims.CreateWholeImageRequestBody(name="whole", instance_id=marked_server, vault_id="any")
     entities = client.finish(client.create_whole_image(body=body).job_id)
     assert entities.image_name == "whole"
-    (found,) = client.list_images(id=entities.image_id, whole_image=True).images
+    (found,) = client.list_images(id=entities.image_id).images
     assert found.virtual_env_type == "FusionCompute"
     member = ims.BatchAddMembersRequestBody(images=[found.id], projects=["0" * 32])
     assert client.refusal("batch_add_members", body=member) == (400, "IMG.0108")

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import io
 import json
+import locale
 import socket
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -58,6 +59,7 @@ class Site:
             "HOME": str(self.home.settings.data_dir),
         }
         out, err = io.StringIO(), io.StringIO()
+        kept = locale.setlocale(locale.LC_ALL)  # the command sets this process' own, by the environment
         with (
             mock.patch.dict("os.environ", environment, clear=True),
             contextlib.redirect_stdout(out),
@@ -65,7 +67,10 @@ class Site:
             # The service logs to the same place otherwise.
             structlog.testing.capture_logs(),
         ):
-            code = shell.OpenStackShell().run(line.split())
+            try:
+                code = shell.OpenStackShell().run(line.split())
+            finally:
+                locale.setlocale(locale.LC_ALL, kept)
         assert code == 0, f"{line}: {out.getvalue()}{err.getvalue()}"
         return out.getvalue()
 

@@ -334,14 +334,14 @@ def test_an_iso_file_is_kept_and_told_from_a_disk(system: System, disks: dict[st
 def test_while_a_file_is_imported_its_image_is_there_by_its_id_and_cannot_be_deleted(
     system: System, disks: dict[str, Path]
 ) -> None:
-    url = put(system, "held", disks["vmdk"])
+    url = put(system, "kept", disks["vmdk"])
     worker = system.pause_worker()
     try:
-        job_id = post(system, "/v2/cloudimages/action", name="held", image_url=url, min_disk=1).json()["job_id"]
+        job_id = post(system, "/v2/cloudimages/action", name="kept", image_url=url, min_disk=1).json()["job_id"]
         with system.http("image") as door:
-            (image,) = door.get("/v2/cloudimages", params={"name": "held"}).json()["images"]
+            (image,) = door.get("/v2/cloudimages", params={"name": "kept"}).json()["images"]
             assert (image["status"], image["__image_size"]) == ("queued", "0")
-            assert door.get("/v2/cloudimages", params={"name": "held", "status": "active"}).json()["images"] == []
+            assert door.get("/v2/cloudimages", params={"name": "kept", "status": "active"}).json()["images"] == []
             assert door.delete(f"/v2/images/{image['id']}").status_code == 409
             job = door.get(f"/v1/{system.project_id()}/jobs/{job_id}").json()
             assert (job["status"], job["end_time"]) == ("INIT", None)
