@@ -440,12 +440,12 @@ def a_minute() -> str:
 
 
 def processes(*argv: str) -> list[int]:
-    """Those whose command line ends like that."""
+    """Those with that command line: the tool itself, and not a wrapper that has yet to tie it to the worker's life."""
     wanted = "\0".join(argv) + "\0"
     found = []
     for directory in Path("/proc").glob("[0-9]*"):
         try:
-            if (directory / "cmdline").read_text().endswith(wanted):
+            if (directory / "cmdline").read_text() == wanted:
                 found.append(int(directory.name))
         except OSError:
             continue
