@@ -115,6 +115,7 @@ class Port(Thing, frozen=True, kw_only=True):
 class Nic(msgspec.Struct, frozen=True, kw_only=True):
     """A server's card with what has to be known to show it. `security_groups` are (id, name)."""
 
+    floating_addresses: tuple[str, ...] = ()
     port: Port
     network_name: str
     router_id: str | None

@@ -345,12 +345,14 @@ async def list_nics(tx: Transaction, server_ids: Collection[str]) -> dict[str, t
         one.id: one.router_id
         for one in await rows.find(tx, Subnet, id={ip.subnet_id for port in ports for ip in port.fixed_ips})
     }
+    floating = await rows.find(tx, FloatingIp, port_id=[port.id for port in ports])
     found: dict[str, tuple[Nic, ...]] = dict.fromkeys(server_ids, ())
     for port in sorted(ports, key=lambda port: port.device_index or 0):
         found[port.device_id] += (
             Nic(
                 port=port,
                 network_name=networks[port.network_id],
+                floating_addresses=tuple(one.address for one in floating if one.port_id == port.id),
                 router_id=next((routers[ip.subnet_id] for ip in port.fixed_ips), None),
                 security_groups=tuple((group_id, groups[group_id]) for group_id in port.security_group_ids),
             ),

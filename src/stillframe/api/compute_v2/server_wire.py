@@ -112,14 +112,15 @@ def _addresses(server: Server) -> dict[str, list[Json]]:
     """By the names of networks."""
     shown: dict[str, list[Json]] = {}
     for nic in server.nics:
+        fixed = [(ip.ip_address, "fixed") for ip in nic.port.fixed_ips]
         shown.setdefault(nic.network_name, []).extend(
             {
-                "addr": fixed.ip_address,
+                "addr": address,
                 "version": 4,
-                "OS-EXT-IPS:type": "fixed",
+                "OS-EXT-IPS:type": kind,
                 "OS-EXT-IPS-MAC:mac_addr": nic.port.mac_address,
             }
-            for fixed in nic.port.fixed_ips
+            for address, kind in (*fixed, *((address, "floating") for address in nic.floating_addresses))
         )
     return shown
 
