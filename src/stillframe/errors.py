@@ -419,11 +419,6 @@ class HostMemoryError(LimitExceededError):
     default_message = "The host has no memory left for this server."
 
 
-class MachineDiedError(StillframeError):
-    code = "machine_died"
-    default_message = "The machine of the server ended without being asked to."
-
-
 class VolumeNotFoundError(NotFoundError):
     code = "volume_not_found"
     default_message = "The volume does not exist."

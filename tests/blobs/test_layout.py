@@ -13,7 +13,7 @@ from stillframe.errors import ForbiddenError, InvalidInputError
 
 ROOT = Path("/srv/stillframe")
 LAYER = "5f0cbb5e-5f7b-4f0e-9c2b-0a2f3e7d9a11"
-NAMED_BY_ID = ["machine_dir", "config_drive", "console_log", "machine_record", "qmp_socket", "obs_root"]
+NAMED_BY_ID = ["machine_dir", "config_drive", "console_log", "qmp_socket", "obs_root"]
 
 
 def test_a_layer_is_named_by_its_id_and_format() -> None:

@@ -155,9 +155,6 @@ class DataLayout:
     def console_log(self, server_id: str) -> Path:
         return self.machine_dir(server_id) / "console.log"
 
-    def machine_record(self, server_id: str) -> Path:
-        return self.machine_dir(server_id) / "machine.json"
-
     def qmp_socket(self, server_id: str) -> Path:
         return self.runtime_dir / f"{_checked(server_id)}.qmp"
 

@@ -10,8 +10,7 @@ import msgspec
 
 from stillframe.config import Settings
 from stillframe.db import Transaction
-from stillframe.errors import ImageJobLimitError, ImageNameTakenError, NotFoundError
-from stillframe.identity import service as identity
+from stillframe.errors import NotFoundError
 from stillframe.identity.model import Caller
 from stillframe.images import consolidation, quota, rows
 from stillframe.images.model import Image, ImageStatus, OsInfo
@@ -54,10 +53,8 @@ async def capture_server(tx: Transaction, caller: Caller, settings: Settings, re
     project_id = caller.require_project()
     allow_running = settings.allow_running_capture
     source = await servers.lock_for_capture(tx, project_id, request.server_id, allow_running=allow_running)
-    await quota.require_room_for_image(tx, project_id, settings)
-    if settings.unique_image_names and await rows.is_name_taken(tx, project_id, request.name):
-        raise ImageNameTakenError
-    await require_room_for_job(tx, project_id, settings)
+    await quota.require_room_for_named_images(tx, project_id, settings, [request.name])
+    await quota.require_room_for_job(tx, project_id, settings)
     image = _captured_image(request, source, project_id, await _parent_image(tx, source))
     await rows.insert_image(tx, image)
     job_id = new_hex_id()
@@ -79,13 +76,6 @@ async def capture_server(tx: Transaction, caller: Caller, settings: Settings, re
             timeout_s=settings.job_timeout_s,
         ),
     )
-
-
-async def require_room_for_job(tx: Transaction, project_id: str, settings: Settings) -> None:
-    """Exact: the project's row is locked. Raises: ImageJobLimitError for too many unfinished image jobs."""
-    await identity.lock_project(tx, project_id)
-    if await jobs.count_live_jobs(tx, project_id, Service.IMS) >= settings.image_jobs_limit:
-        raise ImageJobLimitError
 
 
 async def _parent_image(tx: Transaction, source: CaptureSource) -> Image | None:

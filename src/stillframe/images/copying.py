@@ -11,7 +11,6 @@ import msgspec
 from stillframe.config import Settings
 from stillframe.db import Transaction
 from stillframe.errors import (
-    ImageNameTakenError,
     ImageNotActiveError,
     IsoImageRefusedError,
     NotFoundError,
@@ -19,7 +18,6 @@ from stillframe.errors import (
 )
 from stillframe.identity.model import Caller
 from stillframe.images import consolidation, quota, rows
-from stillframe.images.capture import require_room_for_job
 from stillframe.images.model import Image, ImageKind, ImageStatus, MemberStatus, Visibility
 from stillframe.images.refusals import (
     BareMetalKeyError,
@@ -69,9 +67,7 @@ async def copy_image(tx: Transaction, caller: Caller, settings: Settings, reques
     """
     project_id = caller.require_project()
     source = await _source(tx, caller, settings, request)
-    await quota.require_room_for_image(tx, project_id, settings)
-    if settings.unique_image_names and await rows.is_name_taken(tx, project_id, request.name):
-        raise ImageNameTakenError
+    await quota.require_room_for_named_images(tx, project_id, settings, [request.name])
     await _require_room_for_copy(tx, project_id, settings)
     while source.layer_id is None or not await layers.lock_sealed(tx, source.layer_id):
         # It has got another layer since it was read, or none any more.
@@ -135,7 +131,7 @@ def _require_no_key(image: Image, key_id: str) -> None:
 async def _require_room_for_copy(tx: Transaction, project_id: str, settings: Settings) -> None:
     if await jobs.count_live_jobs_of_kind(tx, project_id, Service.IMS, KIND) >= settings.image_copies_limit:
         raise CopyLimitError
-    await require_room_for_job(tx, project_id, settings)
+    await quota.require_room_for_job(tx, project_id, settings)
 
 
 def _copied(source: Image, request: CopyRequest, project_id: str, region: str) -> Image:

@@ -9,10 +9,10 @@ import msgspec
 
 from stillframe.config import Settings
 from stillframe.db import Transaction
-from stillframe.errors import ImageNameTakenError, OtherDisksBusyError
+from stillframe.errors import OtherDisksBusyError
 from stillframe.identity.model import Caller
 from stillframe.images import quota, rows
-from stillframe.images.capture import publish, require_room_for_job
+from stillframe.images.capture import publish
 from stillframe.images.model import Image, ImageKind, ImageStatus, OsInfo
 from stillframe.jobs import service as jobs
 from stillframe.jobs.model import Job, Lane, NewJob, Service
@@ -102,11 +102,8 @@ async def _submit(
     requests: list[DiskCapture],
 ) -> Job:
     project_id = caller.require_project()
-    await quota.require_room_for_image(tx, project_id, settings, len(requests))
-    for request in requests:
-        if settings.unique_image_names and await rows.is_name_taken(tx, project_id, request.name):
-            raise ImageNameTakenError
-    await require_room_for_job(tx, project_id, settings)
+    await quota.require_room_for_named_images(tx, project_id, settings, [request.name for request in requests])
+    await quota.require_room_for_job(tx, project_id, settings)
     made = []
     for request, volume in zip(requests, locked.volumes, strict=True):
         image = captured_disk(request, volume, project_id)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from stillframe.config import Settings
 from stillframe.db import Transaction
-from stillframe.errors import ImageNameTakenError, ImageNotActiveError
+from stillframe.errors import ImageNotActiveError
 from stillframe.identity.model import Caller
 from stillframe.images import quota, rows
 from stillframe.images.model import Image, ImageStatus, OsInfo
@@ -29,10 +29,8 @@ async def note_images(tx: Transaction, settings: Settings, project_id: str, imag
     Raises: ImageQuotaExceededError, ImageNameTakenError.
     """
     noted = list(images)
-    await quota.require_room_for_image(tx, project_id, settings, len(noted))
+    await quota.require_room_for_named_images(tx, project_id, settings, [image.name or "" for image in noted])
     for image in noted:
-        if settings.unique_image_names and await rows.is_name_taken(tx, project_id, image.name or ""):
-            raise ImageNameTakenError
         await rows.insert_image(tx, image)
 
 

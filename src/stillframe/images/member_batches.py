@@ -22,8 +22,7 @@ from stillframe.errors import (
 )
 from stillframe.identity import service as identity
 from stillframe.identity.model import Caller
-from stillframe.images import rows
-from stillframe.images.capture import require_room_for_job
+from stillframe.images import quota, rows
 from stillframe.images.model import MAX_MEMBERS, Image, ImageKind, ImageStatus, Member, MemberStatus, Visibility
 from stillframe.images.refusals import (
     EncryptedImageSharingError,
@@ -163,7 +162,7 @@ async def _submit(
     tx: Transaction, caller: Caller, settings: Settings, kind: str, images: list[str], args: dict[str, Any]
 ) -> Job:
     project_id = caller.require_project()
-    await require_room_for_job(tx, project_id, settings)
+    await quota.require_room_for_job(tx, project_id, settings)
     return await jobs.submit_job(
         tx,
         NewJob(

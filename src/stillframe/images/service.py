@@ -309,10 +309,5 @@ async def set_active(tx: Transaction, caller: Caller, image_id: str, *, active: 
         await rows.update_image_columns(tx, image.id, status=wanted, updated_at=utcnow())
 
 
-async def count_own_images(tx: Transaction, caller: Caller) -> int:
-    """What counts against the quota of the caller's project."""
-    return await rows.count_images_of_project(tx, caller.require_project())
-
-
 async def usage_of_project(tx: Transaction, caller: Caller) -> Usage:
     return await rows.usage_of_project(tx, caller.require_project())

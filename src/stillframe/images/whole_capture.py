@@ -4,10 +4,9 @@ import msgspec
 
 from stillframe.config import Settings
 from stillframe.db import Transaction
-from stillframe.errors import ImageNameTakenError
 from stillframe.identity.model import Caller
 from stillframe.images import consolidation, disk_rows, quota, rows
-from stillframe.images.capture import publish, require_room_for_job
+from stillframe.images.capture import publish
 from stillframe.images.disk_capture import DiskCapture, captured_disk
 from stillframe.images.disk_rows import ImageDisk
 from stillframe.images.model import Image, ImageKind
@@ -42,10 +41,8 @@ async def capture_whole_server(tx: Transaction, caller: Caller, settings: Settin
     """
     project_id = caller.require_project()
     locked = await captures.lock_whole(tx, project_id, request.server_id)
-    await quota.require_room_for_image(tx, project_id, settings)
-    if settings.unique_image_names and await rows.is_name_taken(tx, project_id, request.name):
-        raise ImageNameTakenError
-    await require_room_for_job(tx, project_id, settings)
+    await quota.require_room_for_named_images(tx, project_id, settings, [request.name])
+    await quota.require_room_for_job(tx, project_id, settings)
     image = _whole_image(request, locked.volumes[0], project_id)
     await rows.insert_image(tx, image)
     job_id = new_hex_id()

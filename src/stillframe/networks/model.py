@@ -107,10 +107,6 @@ class Port(Thing, frozen=True, kw_only=True):
     fixed_ips: tuple[FixedIp, ...] = ()
     security_group_ids: tuple[str, ...] = ()
 
-    @property
-    def is_of_server(self) -> bool:
-        return self.device_owner.startswith(COMPUTE_OWNER)
-
 
 class Nic(msgspec.Struct, frozen=True, kw_only=True):
     """A server's card with what has to be known to show it. `security_groups` are (id, name)."""

@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from stillframe.db import Transaction
-from stillframe.errors import InvalidInputError, NetworkNotFoundError
+from stillframe.errors import InvalidInputError
 from stillframe.identity.model import Caller
 from stillframe.networks import routers, rows
 from stillframe.networks import service as networks
@@ -195,11 +195,3 @@ async def delete_subnet(tx: Transaction, caller: Caller, vpc_id: str, network_id
         raise NetworkThingInUseError("The subnet cannot be deleted: it has private IP addresses that are being used.")
     await routers.remove_interface(tx, caller, vpc_id, subnet_id=found.subnet.id)
     await networks.delete_network(tx, caller, network_id)
-
-
-async def require_vpc_subnet(tx: Transaction, caller: Caller, vpc_id: str, network_id: str) -> None:
-    """For whoever is told both. Raises: NetworkNotFoundError."""
-    try:
-        await get_subnet(tx, caller, network_id, vpc_id)
-    except InvalidInputError as error:
-        raise NetworkNotFoundError(error.message) from None

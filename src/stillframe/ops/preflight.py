@@ -3,7 +3,6 @@
 import os
 import shutil
 import socket
-from pathlib import Path
 
 from stillframe.blobs.layout import DataLayout
 from stillframe.config import PORTS, Settings
@@ -70,7 +69,3 @@ def is_port_free(host: str, port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def free_bytes(path: Path) -> int:
-    return shutil.disk_usage(path).free

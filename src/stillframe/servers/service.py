@@ -201,14 +201,6 @@ async def unlock_after_capture(tx: Transaction, server_id: str) -> None:
         await rows.replace_server(tx, replace(server, task_state=None))
 
 
-async def is_stopped(tx: Transaction, server_id: str) -> bool:
-    """Whether no machine has the server's disks open, and none is about to."""
-    server = await rows.get_server(tx, server_id)
-    return server is None or (
-        server.vm_state is VmState.STOPPED and server.task_state in {None, TaskState.IMAGE_SNAPSHOT}
-    )
-
-
 # --- common ----------------------------------------------------------------------------------------------------------
 
 

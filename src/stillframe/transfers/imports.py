@@ -9,8 +9,7 @@ from stillframe.config import Settings
 from stillframe.db import Transaction
 from stillframe.errors import ObjectNotFoundError, RequestFormatError
 from stillframe.identity.model import Caller
-from stillframe.images import incoming
-from stillframe.images.capture import require_room_for_job
+from stillframe.images import incoming, quota
 from stillframe.images.model import Image, ImageKind
 from stillframe.jobs import service as jobs
 from stillframe.jobs.model import Job, Lane, NewJob, Service
@@ -78,7 +77,7 @@ async def submit_import(tx: Transaction, caller: Caller, settings: Settings, req
     project_id = caller.require_project()
     images = [incoming.imported(replace(file.image, origin=f"file,{file.url}")) for file in request.files]
     await incoming.note_images(tx, settings, project_id, images)
-    await require_room_for_job(tx, project_id, settings)
+    await quota.require_room_for_job(tx, project_id, settings)
     job_id = new_hex_id()
     disks = [
         _disk(job_id, number, image, file)
@@ -94,7 +93,7 @@ async def submit_registration(tx: Transaction, caller: Caller, settings: Setting
     Source: Open Telekom Cloud, IMS API reference, "Registering an Image".
     """
     image = await incoming.take_queued_image(tx, caller, file.image.id)
-    await require_room_for_job(tx, caller.require_project(), settings)
+    await quota.require_room_for_job(tx, caller.require_project(), settings)
     job_id = new_hex_id()
     disk = _disk(job_id, 0, image, file)
     # What its owner said about its size was said before there was a disk.

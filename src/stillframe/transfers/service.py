@@ -17,8 +17,8 @@ from stillframe.errors import (
 )
 from stillframe.identity import service as identity
 from stillframe.identity.model import Caller
+from stillframe.images import quota
 from stillframe.images import service as images
-from stillframe.images.capture import require_room_for_job
 from stillframe.images.model import Image, ImageKind, ImageStatus, Visibility
 from stillframe.jobs import service as jobs
 from stillframe.jobs.model import Job, Lane, NewJob, Service
@@ -74,7 +74,7 @@ async def submit_export(tx: Transaction, caller: Caller, settings: Settings, req
     await identity.lock_project(tx, project_id)
     if await jobs.has_live_job(tx, image.id, EXPORT_KIND):
         raise ExportRunningError
-    await require_room_for_job(tx, project_id, settings)
+    await quota.require_room_for_job(tx, project_id, settings)
     return await jobs.submit_job(
         tx,
         NewJob(
