@@ -352,6 +352,16 @@ class ServerStateError(ConflictError):
     default_message = "The server is in a state that does not permit this."
 
 
+class ServerLockedError(ConflictError):
+    code = "server_locked"
+    default_message = "The server is locked."
+
+
+class GuestAgentMissingError(ConflictError):
+    code = "guest_agent_missing"
+    default_message = "There is no agent in the guest of the server."
+
+
 class ServerNotStoppedError(ServerStateError):
     code = "server_not_stopped"
     default_message = "The ECS cannot be used to create images because it is not in stopped state."

@@ -38,6 +38,7 @@ __all__ = [
     "StoppedBy",
     "connect_console",
     "find",
+    "freeze",
     "is_alive",
     "kill",
     "press_power_button",
@@ -45,6 +46,7 @@ __all__ = [
     "reset",
     "start",
     "stop",
+    "thaw",
     "trim_logs",
     "wait_exit",
 ]
@@ -141,6 +143,18 @@ async def reset(machine: RunningMachine) -> None:
     """A hard reboot: the guest is not asked."""
     async with qmp.connected(machine.run_dir) as client:
         await client.reset()
+
+
+async def freeze(machine: RunningMachine) -> None:
+    """Its processors stand still from now on; what it has in memory stays there. Safe to repeat."""
+    async with qmp.connected(machine.run_dir) as client:
+        await client.stop()
+
+
+async def thaw(machine: RunningMachine) -> None:
+    """It goes on where it stood still. Safe to repeat."""
+    async with qmp.connected(machine.run_dir) as client:
+        await client.cont()
 
 
 async def press_power_button(machine: RunningMachine) -> None:

@@ -61,6 +61,10 @@ class Qmp:
     async def reset(self) -> None:
         await self.execute("system_reset")
 
+    async def stop(self) -> None:
+        """Pauses the machine's processors."""
+        await self.execute("stop")
+
     async def cont(self) -> None:
         await self.execute("cont")
 

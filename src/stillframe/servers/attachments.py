@@ -21,7 +21,7 @@ from stillframe.identity.model import Caller
 from stillframe.jobs import service as jobs
 from stillframe.jobs.model import Job, Lane, NewJob, Service
 from stillframe.kit.ids import new_hex_id
-from stillframe.servers.model import MAX_DISKS, Server, VmState
+from stillframe.servers.model import MAX_DISKS, Server, VmState, require_unlocked
 from stillframe.servers.service import lock_own_server
 from stillframe.volumes import service as volumes
 from stillframe.volumes.model import Attachment, Volume, VolumeStatus, new_attachment
@@ -109,6 +109,7 @@ def device_index(device: str) -> int:
 async def _lock_idle_server(tx: Transaction, caller: Caller, server_id: str) -> Server:
     caller.require_writer()
     server = await lock_own_server(tx, caller, server_id)
+    require_unlocked(server, caller)
     if server.task_state is not None:
         raise ServerBusyError(
             f"Cannot change the disks of instance {server.id} while it is in task_state {server.task_state}"

@@ -1,5 +1,7 @@
 """The disks a server is born with: what the request names, checked and planned."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from stillframe.blobs.layout import DiskFormat
@@ -41,7 +43,7 @@ async def check_disks(tx: Transaction, caller: Caller, new: NewServer, flavor: F
     TooManyDisksError.
     """
     root, captured = await _root_disk(tx, caller, new)
-    _require_memory(root, flavor)
+    require_memory(root.image_metadata, flavor)
     chosen = {disk.device_index for disk in new.data_disks if disk.device_index is not None}
     taken = chosen | {disk.device_index for disk in (root, *captured)}
     free = iter(index for index in range(1, MAX_DISKS) if index not in taken)
@@ -133,8 +135,9 @@ async def _existing(tx: Transaction, caller: Caller, volume_id: str) -> Volume:
     return volume
 
 
-def _require_memory(root: PlannedDisk, flavor: Flavor) -> None:
-    text = root.image_metadata.get("min_ram", "")  # which the owner of a volume may have changed
+def require_memory(image_metadata: Mapping[str, str], flavor: Flavor) -> None:
+    """Raises: InvalidInputError when the flavor has less than the image needs."""
+    text = image_metadata.get("min_ram", "")  # which the owner of a volume may have changed
     needed_mib = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
     if needed_mib > flavor.ram_mib:
         raise InvalidInputError(

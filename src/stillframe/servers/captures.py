@@ -24,12 +24,12 @@ from stillframe.jobs import service as jobs
 from stillframe.kit.ids import is_uuid
 from stillframe.kit.units import TIB
 from stillframe.servers import rows
-from stillframe.servers.model import RULES, Action, Server, VmState
+from stillframe.servers.model import RULES, WITH_MACHINE, Action, Server, VmState
 from stillframe.volumes import service as volumes
 from stillframe.volumes.model import USABLE, Volume, VolumeStatus
 
 WHOLE_KIND = "image_capture_whole"
-_CAPTURABLE = frozenset({VmState.ACTIVE, VmState.STOPPED})
+_CAPTURABLE = WITH_MACHINE | {VmState.STOPPED}
 
 
 class LockedDisks(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +40,7 @@ class LockedDisks(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_running(self) -> bool:
-        return self.server is not None and self.server.vm_state is VmState.ACTIVE
+        return self.server is not None and self.server.vm_state in WITH_MACHINE
 
 
 async def lock_volumes(

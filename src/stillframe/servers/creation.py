@@ -32,13 +32,13 @@ async def create_server(tx: Transaction, caller: Caller, settings: Settings, new
     """
     caller.require_writer()
     project_id = caller.require_project()
-    with _as_invalid_input():
+    with as_invalid_input():
         flavor = await flavors.get_flavor(tx, new.flavor_id)
         disks = await check_disks(tx, caller, new, flavor)
     _require_zone(settings, new.availability_zone)
     await _require_room(tx, settings, project_id, flavor)
     await require_host_memory(tx, settings, flavor.ram_mib)
-    with _as_invalid_input():
+    with as_invalid_input():
         keypair = await keypairs.get_keypair(tx, caller, new.key_name) if new.key_name else None
     now = utcnow()
     server = Server(
@@ -63,7 +63,7 @@ async def create_server(tx: Transaction, caller: Caller, settings: Settings, new
         updated_at=now,
     )
     await rows.insert_server(tx, server)
-    with _as_invalid_input():
+    with as_invalid_input():
         await nics.make_nics(tx, caller, server, new)
     planned = await plan_disks(tx, settings, server, disks)
     await jobs.submit_job(
@@ -83,7 +83,7 @@ async def create_server(tx: Transaction, caller: Caller, settings: Settings, new
 
 
 @contextmanager
-def _as_invalid_input() -> Iterator[None]:
+def as_invalid_input() -> Iterator[None]:
     """What a body names and what is not there makes the request wrong; only a path can lead nowhere."""
     try:
         yield
@@ -98,14 +98,28 @@ def _require_zone(settings: Settings, wanted: str | None) -> None:
 
 async def _require_room(tx: Transaction, settings: Settings, project_id: str, flavor: Flavor) -> None:
     """Counted exactly: the project's row is locked meanwhile. Raises: ServerQuotaExceededError."""
+    await _require_room_for(tx, settings, project_id, servers=1, cores=flavor.vcpus, ram_mib=flavor.ram_mib)
+
+
+async def require_room_to_grow(
+    tx: Transaction, settings: Settings, project_id: str, before: Flavor, after: Flavor
+) -> None:
+    """For a server that has a flavor and is to get another. Raises: ServerQuotaExceededError."""
+    cores, ram_mib = after.vcpus - before.vcpus, after.ram_mib - before.ram_mib
+    await _require_room_for(tx, settings, project_id, servers=0, cores=cores, ram_mib=ram_mib)
+
+
+async def _require_room_for(
+    tx: Transaction, settings: Settings, project_id: str, *, servers: int, cores: int, ram_mib: int
+) -> None:
     await identity.lock_project(tx, project_id)
     used = await get_usage(tx, settings, project_id)
     for name, now, more, limit in (
-        ("instances", used.servers, 1, used.servers_limit),
-        ("cores", used.cores, flavor.vcpus, used.cores_limit),
-        ("ram", used.ram_mib, flavor.ram_mib, used.ram_limit_mib),
+        ("instances", used.servers, servers, used.servers_limit),
+        ("cores", used.cores, cores, used.cores_limit),
+        ("ram", used.ram_mib, ram_mib, used.ram_limit_mib),
     ):
-        if now + more > limit:
+        if more > 0 and now + more > limit:
             raise ServerQuotaExceededError(
                 f"Quota exceeded for {name}: Requested {more}, but already used {now} of {limit} {name}"
             )

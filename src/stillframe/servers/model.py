@@ -4,6 +4,9 @@
                       │            │           │
                       └──► error ◄─┴───────────┘          each of them ──► (row gone)
 
+    active ◄──► paused     active ◄──► suspended     active or stopped ──► resized ──► as it was
+    active, stopped, paused, suspended ──► shelved_offloaded ──► active
+
 Between two states a server has a task, which one job carries out; while there is one, every other action is refused,
 but for deletion, which ends the other job first.
 
@@ -17,8 +20,9 @@ from datetime import datetime
 
 import msgspec
 
-from stillframe.errors import ServerBusyError, ServerStateError
+from stillframe.errors import ServerBusyError, ServerLockedError, ServerStateError
 from stillframe.flavors.model import Flavor
+from stillframe.identity.model import Caller
 from stillframe.networks.model import Nic
 from stillframe.networks.ports import WantedNic
 from stillframe.volumes.model import Volume
@@ -31,7 +35,16 @@ class VmState(enum.StrEnum):
     BUILDING = "building"
     ACTIVE = "active"
     STOPPED = "stopped"
+    PAUSED = "paused"
+    SUSPENDED = "suspended"
+    RESIZED = "resized"
+    SHELVED_OFFLOADED = "shelved_offloaded"
     ERROR = "error"
+
+
+WITH_MACHINE = frozenset({VmState.ACTIVE, VmState.PAUSED, VmState.SUSPENDED})
+"""States in which there is a machine; a resized server has one if it had one before."""
+WITHOUT_MACHINE = frozenset({VmState.STOPPED, VmState.SHELVED_OFFLOADED})
 
 
 class TaskState(enum.StrEnum):
@@ -42,6 +55,16 @@ class TaskState(enum.StrEnum):
     POWERING_OFF = "powering-off"
     REBOOTING = "rebooting"
     REBOOTING_HARD = "rebooting_hard"
+    PAUSING = "pausing"
+    UNPAUSING = "unpausing"
+    SUSPENDING = "suspending"
+    RESUMING = "resuming"
+    SHELVING = "shelving"
+    UNSHELVING = "unshelving"
+    REBUILDING = "rebuilding"
+    RESIZE_PREP = "resize_prep"
+    RESIZE_FINISH = "resize_finish"
+    RESIZE_REVERTING = "resize_reverting"
     IMAGE_SNAPSHOT = "image_snapshot"
     DELETING = "deleting"
 
@@ -58,17 +81,36 @@ class ServerStatus(enum.StrEnum):
     ERROR = "ERROR"
     REBOOT = "REBOOT"
     HARD_REBOOT = "HARD_REBOOT"
+    REBUILD = "REBUILD"
+    RESIZE = "RESIZE"
+    VERIFY_RESIZE = "VERIFY_RESIZE"
+    REVERT_RESIZE = "REVERT_RESIZE"
+    PAUSED = "PAUSED"
+    SUSPENDED = "SUSPENDED"
+    SHELVED_OFFLOADED = "SHELVED_OFFLOADED"
 
 
 _DEFAULT_STATUS = {
     VmState.BUILDING: ServerStatus.BUILD,
     VmState.ACTIVE: ServerStatus.ACTIVE,
     VmState.STOPPED: ServerStatus.SHUTOFF,
+    VmState.PAUSED: ServerStatus.PAUSED,
+    VmState.SUSPENDED: ServerStatus.SUSPENDED,
+    VmState.RESIZED: ServerStatus.VERIFY_RESIZE,
+    VmState.SHELVED_OFFLOADED: ServerStatus.SHELVED_OFFLOADED,
     VmState.ERROR: ServerStatus.ERROR,
 }
 _STATUS_OF_TASK = {
     (VmState.ACTIVE, TaskState.REBOOTING): ServerStatus.REBOOT,
     (VmState.ACTIVE, TaskState.REBOOTING_HARD): ServerStatus.HARD_REBOOT,
+    (VmState.ACTIVE, TaskState.REBUILDING): ServerStatus.REBUILD,
+    (VmState.STOPPED, TaskState.REBUILDING): ServerStatus.REBUILD,
+    (VmState.ERROR, TaskState.REBUILDING): ServerStatus.REBUILD,
+    (VmState.ACTIVE, TaskState.RESIZE_PREP): ServerStatus.RESIZE,
+    (VmState.STOPPED, TaskState.RESIZE_PREP): ServerStatus.RESIZE,
+    (VmState.ACTIVE, TaskState.RESIZE_FINISH): ServerStatus.RESIZE,
+    (VmState.STOPPED, TaskState.RESIZE_FINISH): ServerStatus.RESIZE,
+    (VmState.RESIZED, TaskState.RESIZE_REVERTING): ServerStatus.REVERT_RESIZE,
 }
 
 
@@ -92,6 +134,16 @@ class Action(enum.StrEnum):
     STOP = "stop"
     SOFT_REBOOT = "soft reboot"
     HARD_REBOOT = "hard reboot"
+    PAUSE = "pause"
+    UNPAUSE = "unpause"
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    SHELVE = "shelve"
+    UNSHELVE = "unshelve"
+    REBUILD = "rebuild"
+    RESIZE = "resize"
+    CONFIRM_RESIZE = "confirm resize"
+    REVERT_RESIZE = "revert resize"
     CAPTURE = "capture"
     DELETE = "delete"
 
@@ -99,11 +151,11 @@ class Action(enum.StrEnum):
 class Rule(msgspec.Struct, frozen=True):
     """From which states an action is legal, the task it sets, and the state it ends in when it succeeds.
 
-    `ends_in` None leaves the state as it was.
+    `ends_in` None leaves the state as it was, or leads back to the one before a resize.
     """
 
     legal_in: frozenset[VmState]
-    task: TaskState
+    task: TaskState | None
     ends_in: VmState | None
 
 
@@ -111,9 +163,17 @@ RULES: dict[Action, Rule] = {
     Action.START: Rule(frozenset({VmState.STOPPED}), TaskState.POWERING_ON, VmState.ACTIVE),
     Action.STOP: Rule(frozenset({VmState.ACTIVE, VmState.ERROR}), TaskState.POWERING_OFF, VmState.STOPPED),
     Action.SOFT_REBOOT: Rule(frozenset({VmState.ACTIVE}), TaskState.REBOOTING, VmState.ACTIVE),
-    Action.HARD_REBOOT: Rule(
-        frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.ERROR}), TaskState.REBOOTING_HARD, VmState.ACTIVE
-    ),
+    Action.HARD_REBOOT: Rule(WITH_MACHINE | {VmState.STOPPED, VmState.ERROR}, TaskState.REBOOTING_HARD, VmState.ACTIVE),
+    Action.PAUSE: Rule(frozenset({VmState.ACTIVE}), TaskState.PAUSING, VmState.PAUSED),
+    Action.UNPAUSE: Rule(frozenset({VmState.PAUSED}), TaskState.UNPAUSING, VmState.ACTIVE),
+    Action.SUSPEND: Rule(frozenset({VmState.ACTIVE}), TaskState.SUSPENDING, VmState.SUSPENDED),
+    Action.RESUME: Rule(frozenset({VmState.SUSPENDED}), TaskState.RESUMING, VmState.ACTIVE),
+    Action.SHELVE: Rule(WITH_MACHINE | {VmState.STOPPED}, TaskState.SHELVING, VmState.SHELVED_OFFLOADED),
+    Action.UNSHELVE: Rule(frozenset({VmState.SHELVED_OFFLOADED}), TaskState.UNSHELVING, VmState.ACTIVE),
+    Action.REBUILD: Rule(frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.ERROR}), TaskState.REBUILDING, None),
+    Action.RESIZE: Rule(frozenset({VmState.ACTIVE, VmState.STOPPED}), TaskState.RESIZE_PREP, VmState.RESIZED),
+    Action.CONFIRM_RESIZE: Rule(frozenset({VmState.RESIZED}), None, None),
+    Action.REVERT_RESIZE: Rule(frozenset({VmState.RESIZED}), TaskState.RESIZE_REVERTING, None),
     Action.CAPTURE: Rule(frozenset({VmState.STOPPED}), TaskState.IMAGE_SNAPSHOT, None),
     Action.DELETE: Rule(frozenset(VmState), TaskState.DELETING, None),
 }
@@ -130,8 +190,20 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
 
 
+class Locker(enum.StrEnum):
+    OWNER = "owner"
+    ADMIN = "admin"
+
+
+class ResizedFrom(msgspec.Struct, frozen=True, kw_only=True):
+    """What a server was before a resize that is neither confirmed nor taken back."""
+
+    flavor: Flavor
+    vm_state: VmState
+
+
 class Server(msgspec.Struct, frozen=True, kw_only=True):
-    """`flavor` is as it was when the server was made."""
+    """`flavor` is as it was when the server got it."""
 
     id: str
     project_id: str
@@ -154,6 +226,12 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     user_data: str | None = None
     """In base64, as it was sent."""
     availability_zone: str = ""
+    config_drive: bool = True
+    reservation_id: str = ""
+    """The same for all servers made by one request."""
+    locked_by: Locker | None = None
+    locked_reason: str | None = None
+    resized_from: ResizedFrom | None = None
     fault: Fault | None = None
     created_at: datetime
     updated_at: datetime
@@ -166,6 +244,12 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def status(self) -> ServerStatus:
         return status_of(self.vm_state, self.task_state)
+
+    @property
+    def should_run(self) -> bool:
+        """Whether it has a machine when it has no task."""
+        before = self.resized_from.vm_state if self.resized_from else None
+        return (before if self.vm_state is VmState.RESIZED else self.vm_state) in WITH_MACHINE
 
     @property
     def host_name(self) -> str:
@@ -184,6 +268,12 @@ def require_legal(server: Server, action: Action) -> Rule:
     if server.vm_state not in rule.legal_in:
         raise ServerStateError(f"Cannot '{action}' server {server.id} while it is in vm_state {server.vm_state}")
     return rule
+
+
+def require_unlocked(server: Server, caller: Caller) -> None:
+    """A lock binds everybody but administrators of the platform. Raises: ServerLockedError."""
+    if server.locked_by is not None and not caller.is_platform_admin:
+        raise ServerLockedError(f"Instance {server.id} is locked")
 
 
 class DiskSource(enum.StrEnum):
@@ -236,6 +326,7 @@ class NewServer(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, str] = msgspec.field(default_factory=dict)
     tags: tuple[str, ...] = ()
     availability_zone: str | None = None
+    config_drive: bool = True
     root_disk: RootDisk = RootDisk()
     data_disks: tuple[DataDisk, ...] = ()
 

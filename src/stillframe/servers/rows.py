@@ -3,12 +3,23 @@
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from stillframe.db import Transaction, UtcTime, metadata
 from stillframe.errors import KeypairExistsError
 from stillframe.flavors.model import Flavor
-from stillframe.servers.model import Fault, Keypair, Server, TaskState, VmState
+from stillframe.servers.model import (
+    WITH_MACHINE,
+    WITHOUT_MACHINE,
+    Fault,
+    Keypair,
+    Locker,
+    ResizedFrom,
+    Server,
+    TaskState,
+    VmState,
+)
 
 servers = sa.Table(
     "servers",
@@ -24,7 +35,7 @@ servers = sa.Table(
     sa.Column("extra_specs", sa.JSON, nullable=False),
     sa.Column("image_id", sa.String(36), nullable=False),
     sa.Column("cdrom_layer_id", sa.ForeignKey("layers.id"), index=True),
-    sa.Column("vm_state", sa.String(16), nullable=False),
+    sa.Column("vm_state", sa.String(32), nullable=False),
     sa.Column("task_state", sa.String(32)),
     sa.Column("job_id", sa.String(36)),
     sa.Column("metadata", sa.JSON, nullable=False),
@@ -33,6 +44,11 @@ servers = sa.Table(
     sa.Column("public_key", sa.Text),
     sa.Column("user_data", sa.Text),
     sa.Column("availability_zone", sa.String(64), nullable=False),
+    sa.Column("config_drive", sa.Boolean, nullable=False),
+    sa.Column("reservation_id", sa.String(16), nullable=False),
+    sa.Column("locked_by", sa.String(8)),
+    sa.Column("locked_reason", sa.Text),
+    sa.Column("resized_from", sa.JSON(none_as_null=True)),
     sa.Column("fault_code", sa.Integer),
     sa.Column("fault_message", sa.Text),
     sa.Column("fault_created_at", UtcTime),
@@ -41,6 +57,7 @@ servers = sa.Table(
     sa.Column("launched_at", UtcTime),
     sa.Index("ix_servers_project_id_created_at", "project_id", "created_at", "id"),
     sa.Index("ix_servers_vm_state", "vm_state"),
+    sa.Index("ix_servers_reservation_id", "reservation_id"),
 )
 
 hosts = sa.Table(
@@ -62,6 +79,10 @@ keypairs = sa.Table(
 )
 
 
+_GETTING_MACHINE = (TaskState.POWERING_ON, TaskState.REBOOTING_HARD, TaskState.UNSHELVING)
+_RESIZING = (TaskState.RESIZE_PREP, TaskState.RESIZE_FINISH, TaskState.RESIZE_REVERTING)
+
+
 def server_from_row(row: sa.Row[Any]) -> Server:
     """Without its volumes."""
     fields = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented name
@@ -80,6 +101,8 @@ def server_from_row(row: sa.Row[Any]) -> Server:
             "vm_state": VmState(fields["vm_state"]),
             "task_state": TaskState(task_state) if task_state else None,
             "tags": tuple(fields["tags"]),
+            "locked_by": Locker(fields["locked_by"]) if fields["locked_by"] else None,
+            "resized_from": msgspec.convert(fields["resized_from"], ResizedFrom) if fields["resized_from"] else None,
             "fault": Fault(code=code, message=message, created_at=created_at) if code else None,
         }
     )
@@ -94,6 +117,7 @@ def _columns(server: Server) -> dict[str, Any]:
         "ram_mib": server.flavor.ram_mib,
         "extra_specs": server.flavor.extra_specs,
         "tags": list(server.tags),
+        "resized_from": msgspec.to_builtins(server.resized_from),
         "fault_code": server.fault.code if server.fault else None,
         "fault_message": server.fault.message if server.fault else None,
         "fault_created_at": server.fault.created_at if server.fault else None,
@@ -119,15 +143,15 @@ async def delete_server(tx: Transaction, server_id: str) -> None:
     await tx.execute(sa.delete(servers).where(servers.c.id == server_id))
 
 
-async def list_in_state(tx: Transaction, vm_state: VmState) -> list[Server]:
-    """Of every project, those without a task."""
-    query = sa.select(servers).where(servers.c.vm_state == vm_state, servers.c.task_state.is_(None))
+async def list_with_machine(tx: Transaction) -> list[Server]:
+    """Of every project, those that should have one; none that has a task, or waits for the end of a resize."""
+    query = sa.select(servers).where(servers.c.vm_state.in_(WITH_MACHINE), servers.c.task_state.is_(None))
     return [server_from_row(row) for row in await tx.all(query)]
 
 
 async def host_names_of_machines(tx: Transaction) -> dict[str, str]:
     """By id, of every server that has a machine, may have one, or is about to get one."""
-    without = sa.and_(servers.c.vm_state == VmState.STOPPED, servers.c.task_state.is_(None))
+    without = sa.and_(servers.c.vm_state.in_(WITHOUT_MACHINE), servers.c.task_state.is_(None))
     query = sa.select(servers).where(sa.not_(without))
     return {server.id: server.host_name for server in map(server_from_row, await tx.all(query))}
 
@@ -153,12 +177,20 @@ async def lock_host_memory(tx: Transaction, host_id: str) -> int | None:
 
 
 async def ram_of_machines(tx: Transaction) -> int:
-    """MiB of memory of every server that has a machine or is about to get one."""
+    """MiB of memory of every server that has a machine or is about to get one.
+
+    Of one that is being resized the larger of its two flavors counts: its old machine may still be there.
+    """
+    before = servers.c.resized_from
     has_machine = sa.or_(
-        servers.c.vm_state.in_([VmState.BUILDING, VmState.ACTIVE]),
-        servers.c.task_state.in_([TaskState.POWERING_ON, TaskState.REBOOTING_HARD]),
+        servers.c.vm_state.in_([VmState.BUILDING, *WITH_MACHINE]),
+        servers.c.task_state.in_(_GETTING_MACHINE),
+        sa.and_(servers.c.vm_state == VmState.RESIZED, before["vm_state"].as_string().in_(WITH_MACHINE)),
     )
-    return int(await tx.scalar(sa.select(sa.func.coalesce(sa.func.sum(servers.c.ram_mib), 0)).where(has_machine)))
+    old_mib = before[("flavor", "ram_mib")].as_integer()
+    is_resizing = sa.and_(servers.c.task_state.in_(_RESIZING), old_mib > servers.c.ram_mib)
+    counted = sa.case((is_resizing, old_mib), else_=servers.c.ram_mib)
+    return int(await tx.scalar(sa.select(sa.func.coalesce(sa.func.sum(counted), 0)).where(has_machine)))
 
 
 async def insert_keypair(tx: Transaction, keypair: Keypair) -> None:

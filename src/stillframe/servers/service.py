@@ -34,7 +34,18 @@ from stillframe.networks import ports
 from stillframe.servers import listing, rows
 from stillframe.servers.hosts import require_host_memory
 from stillframe.servers.listing import ServerQuery
-from stillframe.servers.model import RULES, Action, CaptureSource, Server, TaskState, VmState, require_legal
+from stillframe.servers.model import (
+    RULES,
+    WITH_MACHINE,
+    Action,
+    CaptureSource,
+    Locker,
+    Server,
+    TaskState,
+    VmState,
+    require_legal,
+    require_unlocked,
+)
 from stillframe.volumes import service as volumes
 from stillframe.volumes.model import USABLE
 
@@ -45,6 +56,15 @@ JOB_KINDS: dict[Action, str] = {
     Action.STOP: "server_stop",
     Action.SOFT_REBOOT: "server_reboot",
     Action.HARD_REBOOT: "server_reboot",
+    Action.PAUSE: "server_freeze",
+    Action.SUSPEND: "server_freeze",
+    Action.UNPAUSE: "server_thaw",
+    Action.RESUME: "server_thaw",
+    Action.SHELVE: "server_stop",
+    Action.UNSHELVE: "server_start",
+    Action.REBUILD: "server_rebuild",
+    Action.RESIZE: "server_resize",
+    Action.REVERT_RESIZE: "server_revert_resize",
     Action.DELETE: "server_delete",
 }
 
@@ -78,40 +98,60 @@ async def list_servers(tx: Transaction, caller: Caller, query: ServerQuery) -> l
 
 
 async def start_server(tx: Transaction, caller: Caller, settings: Settings, server_id: str) -> Job:
-    """Raises: ServerNotFoundError, ServerBusyError, ServerStateError, HostMemoryError."""
-    return await _act(tx, caller, settings, server_id, Action.START)
+    """Raises: ServerNotFoundError, ServerLockedError, ServerBusyError, ServerStateError, HostMemoryError."""
+    return await act(tx, caller, settings, server_id, Action.START)
 
 
 async def stop_server(tx: Transaction, caller: Caller, settings: Settings, server_id: str) -> Job:
     """The guest is asked to power off; after a while it is stopped by force.
 
-    Raises: ServerNotFoundError, ServerBusyError, ServerStateError.
+    Raises: ServerNotFoundError, ServerLockedError, ServerBusyError, ServerStateError.
     """
-    return await _act(tx, caller, settings, server_id, Action.STOP)
+    return await act(tx, caller, settings, server_id, Action.STOP)
 
 
 async def reboot_server(tx: Transaction, caller: Caller, settings: Settings, server_id: str, *, hard: bool) -> Job:
     """Soft asks the guest to power off first, hard does not.
 
-    Raises: ServerNotFoundError, ServerBusyError, ServerStateError, HostMemoryError.
+    Raises: ServerNotFoundError, ServerLockedError, ServerBusyError, ServerStateError, HostMemoryError.
     """
-    return await _act(tx, caller, settings, server_id, Action.HARD_REBOOT if hard else Action.SOFT_REBOOT)
+    return await act(tx, caller, settings, server_id, Action.HARD_REBOOT if hard else Action.SOFT_REBOOT)
 
 
 async def delete_server(tx: Transaction, caller: Caller, settings: Settings, server_id: str) -> None:
     """Ends whatever else is being done to it, but for a capture. Asking twice is harmless.
 
-    Raises: ServerNotFoundError, ServerBusyError during a capture.
+    Raises: ServerNotFoundError, ServerLockedError, ServerBusyError during a capture.
     """
     caller.require_writer()
     server = await lock_own_server(tx, caller, server_id)
+    require_unlocked(server, caller)
     if server.task_state is TaskState.DELETING:
         return
     require_legal(server, Action.DELETE)
     if server.job_id is not None:
         with contextlib.suppress(ConflictError):  # it has just ended
             await jobs.cancel_job(tx, server.job_id, project_id=server.project_id, service=Service.ECS)
-    await _begin(tx, caller, settings, server, Action.DELETE, args={"interrupted_job_id": server.job_id})
+    await begin(tx, caller, settings, server, Action.DELETE, args={"interrupted_job_id": server.job_id})
+
+
+async def lock_server(tx: Transaction, caller: Caller, server_id: str, reason: str | None = None) -> None:
+    """Until it is unlocked, it is left as it is. Locking twice is harmless. Raises: ServerNotFoundError."""
+    caller.require_writer()
+    server = await lock_own_server(tx, caller, server_id)
+    is_owner = server.project_id == caller.project_id
+    # The owner's lock is not weakened into one that an administrator set, nor the other way round.
+    locker = server.locked_by or (Locker.OWNER if is_owner else Locker.ADMIN)
+    await rows.replace_server(tx, replace(server, locked_by=locker, locked_reason=reason))
+
+
+async def unlock_server(tx: Transaction, caller: Caller, server_id: str) -> None:
+    """Raises: ServerNotFoundError; ForbiddenError when an administrator of the platform has locked it."""
+    caller.require_writer()
+    server = await lock_own_server(tx, caller, server_id)
+    if server.locked_by is Locker.ADMIN and not caller.is_platform_admin:
+        raise ForbiddenError("An administrator has locked the server, and only one can unlock it.")
+    await rows.replace_server(tx, replace(server, locked_by=None, locked_reason=None))
 
 
 async def update_server(tx: Transaction, caller: Caller, server_id: str, **changes: str | None) -> Server:
@@ -123,11 +163,12 @@ async def update_server(tx: Transaction, caller: Caller, server_id: str, **chang
 
 
 async def set_metadata(tx: Transaction, caller: Caller, server_id: str, metadata: Mapping[str, str]) -> dict[str, str]:
-    """Replaces all of it. Raises: ServerNotFoundError, ForbiddenError for too many items."""
+    """Replaces all of it. Raises: ServerNotFoundError, ServerLockedError, ForbiddenError for too many items."""
     caller.require_writer()
     if len(metadata) > MAX_METADATA_ITEMS:
         raise ForbiddenError(f"Maximum number of metadata items exceeds {MAX_METADATA_ITEMS}")
     server = await lock_own_server(tx, caller, server_id)
+    require_unlocked(server, caller)
     await rows.replace_server(tx, replace(server, metadata=dict(metadata), updated_at=utcnow()))
     return dict(metadata)
 
@@ -172,7 +213,7 @@ async def lock_for_capture(
         raise ServerNotCapturableError
     if server.task_state is not None or await jobs.has_live_job(tx, server.id, *CAPTURE_KINDS):
         raise ServerBusyError
-    legal = RULES[Action.CAPTURE].legal_in | ({VmState.ACTIVE} if allow_running else set())
+    legal = RULES[Action.CAPTURE].legal_in | (WITH_MACHINE if allow_running else set())
     if server.vm_state not in legal:
         raise ServerNotStoppedError
     if root is None:
@@ -190,7 +231,7 @@ async def lock_for_capture(
         flavor=server.flavor,
         image_id=server.image_id,
         volume=root,
-        is_running=server.vm_state is VmState.ACTIVE,
+        is_running=server.vm_state in WITH_MACHINE,
     )
 
 
@@ -236,17 +277,31 @@ async def lock_own_server(tx: Transaction, caller: Caller, server_id: str) -> Se
     return server
 
 
-async def _act(tx: Transaction, caller: Caller, settings: Settings, server_id: str, action: Action) -> Job:
-    caller.require_writer()
-    server = await lock_own_server(tx, caller, server_id)
-    require_legal(server, action)
-    gets_machine = server.vm_state is not VmState.ACTIVE and RULES[action].ends_in is VmState.ACTIVE
+async def act(tx: Transaction, caller: Caller, settings: Settings, server_id: str, action: Action) -> Job:
+    """For actions that need no more than the server.
+
+    Raises: ServerNotFoundError, ServerLockedError, ServerBusyError, ServerStateError, HostMemoryError.
+    """
+    server = await lock_for_action(tx, caller, server_id, action)
+    gets_machine = server.vm_state not in WITH_MACHINE and RULES[action].ends_in is VmState.ACTIVE
     if gets_machine:
         await require_host_memory(tx, settings, server.flavor.ram_mib)
-    return await _begin(tx, caller, settings, server, action)
+    return await begin(tx, caller, settings, server, action)
 
 
-async def _begin(
+async def lock_for_action(tx: Transaction, caller: Caller, server_id: str, action: Action) -> Server:
+    """A server to which the caller may do that now, unchanged until the transaction ends.
+
+    Raises: ServerNotFoundError, ServerLockedError, ServerBusyError, ServerStateError.
+    """
+    caller.require_writer()
+    server = await lock_own_server(tx, caller, server_id)
+    require_unlocked(server, caller)
+    require_legal(server, action)
+    return server
+
+
+async def begin(
     tx: Transaction,
     caller: Caller,
     settings: Settings,

@@ -20,7 +20,7 @@ from stillframe.qemu.console import CONSOLE_LOG, STDERR_LOG
 from stillframe.qemu.machine_spec import RunningMachine
 from stillframe.servers import hosts, rows
 from stillframe.servers.machines import find_machine
-from stillframe.servers.model import VmState
+from stillframe.servers.model import WITH_MACHINE, VmState
 
 log = structlog.get_logger("stillframe.servers")
 
@@ -58,10 +58,10 @@ class MachineWatch:
 
     async def _look_around(self) -> None:
         async with self._resources.database.reading() as tx:
-            active = {server.id for server in await rows.list_in_state(tx, VmState.ACTIVE)}
-        for server_id in set(self._watched) - active:
+            running = {server.id for server in await rows.list_with_machine(tx)}
+        for server_id in set(self._watched) - running:
             self._watched.pop(server_id).cancel()
-        for server_id in active:
+        for server_id in running:
             task = self._watched.get(server_id)
             if task is None or task.done():
                 await self._begin(server_id)
@@ -82,7 +82,7 @@ class MachineWatch:
         """Only when it is still so once the server's row is held: a job may have started a new machine meanwhile."""
         async with self._resources.database.writing() as tx:
             server = await rows.get_server(tx, server_id, lock=True)
-            if server is None or server.vm_state is not VmState.ACTIVE or server.task_state is not None:
+            if server is None or server.vm_state not in WITH_MACHINE or server.task_state is not None:
                 return
             if await find_machine(self._resources, server_id) is not None:
                 return

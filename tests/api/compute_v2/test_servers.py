@@ -278,7 +278,7 @@ BAD_ACTIONS: list[tuple[Any, int]] = [
     ({"createImage": {"name": "x", "metadata": {"status": "active"}}}, 403),
     ({"os-getConsoleOutput": {"length": "many"}}, 400),
     ({"os-stop": None}, 409),
-    ({"resize": {"flavorRef": "s3.large.2"}}, 501),
+    ({"evacuate": {}}, 501),
     ({"os-getVNCConsole": {"type": "novnc"}}, 501),
     ([], 400),
     ("os-start", 400),

@@ -3,13 +3,15 @@
 Source: OpenStack Compute API reference, "Servers - run an action".
 """
 
-from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal
 
 from litestar import Request, Response, post
 from msgspec import Meta, Struct
 
+from stillframe.api.compute_v2.acting import Acting, Action, Answer, accepted
 from stillframe.api.compute_v2.bodies import convert, decode_object, int_of
+from stillframe.api.compute_v2.changes import CHANGES
+from stillframe.api.compute_v2.discovery import base_url
 from stillframe.api.compute_v2.microversions import IMAGE_ID_IN_BODY, Microversion
 from stillframe.api.compute_v2.server_requests import Key, Text
 from stillframe.api.image_v2.attributes import with_attribute
@@ -24,34 +26,15 @@ from stillframe.jobs.resources import Resources
 from stillframe.servers import console, nics
 from stillframe.servers import service as servers
 
-Answer = Response[Any]
-
 NOT_OFFERED = frozenset(
     {
-        *("resize", "confirmResize", "revertResize", "rebuild", "changePassword", "lock", "unlock"),
-        *("pause", "unpause", "suspend", "resume", "rescue", "unrescue", "migrate", "os-migrateLive", "evacuate"),
-        *("shelve", "shelveOffload", "unshelve", "createBackup", "forceDelete", "restore", "trigger_crash_dump"),
-        *(
-            "addFloatingIp",
-            "removeFloatingIp",
-            "addFixedIp",
-            "removeFixedIp",
-        ),
+        *("rescue", "unrescue", "migrate", "os-migrateLive", "evacuate"),
+        *("shelveOffload", "createBackup", "forceDelete", "restore", "trigger_crash_dump"),
+        *("addFloatingIp", "removeFloatingIp", "addFixedIp", "removeFixedIp"),
         *("os-getVNCConsole", "os-getSPICEConsole", "os-getRDPConsole", "os-getSerialConsole", "os-resetState"),
         *("resetNetwork", "injectNetworkInfo"),
     }
 )
-
-
-class Acting(Struct, frozen=True):
-    """Everything an action may need."""
-
-    tx: Transaction
-    caller: Caller
-    settings: Settings
-    resources: Resources
-    version: Microversion
-    server_id: str
 
 
 class Reboot(Struct):
@@ -89,17 +72,18 @@ async def run_action(
         raise NotOfferedError(f"The action {name} is not offered by this deployment.")
     if name not in _ACTIONS:
         raise InvalidInputError(f"There is no such action: {name[:255]}")
-    return await _ACTIONS[name](Acting(tx, caller, settings, resources, version, server_id), argument)
+    acting = Acting(tx, caller, settings, resources, version, server_id, base_url(request))
+    return await _ACTIONS[name](acting, argument)
 
 
 async def _start(acting: Acting, _argument: Any) -> Answer:
     await servers.start_server(acting.tx, acting.caller, acting.settings, acting.server_id)
-    return _accepted()
+    return accepted()
 
 
 async def _stop(acting: Acting, _argument: Any) -> Answer:
     await servers.stop_server(acting.tx, acting.caller, acting.settings, acting.server_id)
-    return _accepted()
+    return accepted()
 
 
 async def _reboot(acting: Acting, argument: Any) -> Answer:
@@ -107,7 +91,7 @@ async def _reboot(acting: Acting, argument: Any) -> Answer:
         argument = {"type": argument["type"].upper()}
     hard = convert(argument, Reboot).type == "HARD"
     await servers.reboot_server(acting.tx, acting.caller, acting.settings, acting.server_id, hard=hard)
-    return _accepted()
+    return accepted()
 
 
 async def _create_image(acting: Acting, argument: Any) -> Answer:
@@ -144,20 +128,17 @@ async def _get_console_output(acting: Acting, argument: Any) -> Answer:
 async def _add_group(acting: Acting, argument: Any) -> Answer:
     name = convert(argument, GroupRef).name
     await nics.change_groups(acting.tx, acting.caller, acting.server_id, name, add=True)
-    return _accepted()
+    return accepted()
 
 
 async def _remove_group(acting: Acting, argument: Any) -> Answer:
     name = convert(argument, GroupRef).name
     await nics.change_groups(acting.tx, acting.caller, acting.server_id, name, add=False)
-    return _accepted()
+    return accepted()
 
 
-def _accepted() -> Answer:
-    return Response(b"", status_code=202)
-
-
-_ACTIONS: dict[str, Callable[[Acting, Any], Awaitable[Answer]]] = {
+_ACTIONS: dict[str, Action] = {
+    **CHANGES,
     "os-start": _start,
     "os-stop": _stop,
     "reboot": _reboot,

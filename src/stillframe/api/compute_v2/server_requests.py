@@ -69,17 +69,17 @@ def new_server(wanted: ServerWanted) -> NewServer:
         raise NotOfferedError("Disks are named by block_device_mapping_v2 only.")
     if len(wanted.tags or ()) > MAX_TAGS:
         raise InvalidInputError(f"A server has at most {MAX_TAGS} tags.", field="tags")
-    image_ref = _last_part(wanted.image_ref) if wanted.image_ref else None
+    image_ref = last_part(wanted.image_ref) if wanted.image_ref else None
     disks = wanted_disks(wanted.block_device_mapping_v2 or [], image_ref)
     return NewServer(
         name=wanted.name,
-        flavor_id=_last_part(str(wanted.flavor_ref)),
+        flavor_id=last_part(str(wanted.flavor_ref)),
         image_id=disks.image_id,
         description=wanted.description,
         nics=_nics(wanted.networks),
         security_groups=_group_names(wanted.security_groups),
         key_name=wanted.key_name or None,
-        user_data=_checked_user_data(wanted.user_data),
+        user_data=checked_user_data(wanted.user_data),
         metadata=wanted.metadata or {},
         tags=tuple(dict.fromkeys(wanted.tags or ())),
         availability_zone=wanted.availability_zone or None,
@@ -90,7 +90,11 @@ def new_server(wanted: ServerWanted) -> NewServer:
 
 def admin_password(wanted: ServerWanted) -> str:
     """What the answer shows. It is kept nowhere and opens nothing: guests are entered by key or by their console."""
-    return wanted.admin_pass or secrets.token_urlsafe(12)
+    return wanted.admin_pass or new_password()
+
+
+def new_password() -> str:
+    return secrets.token_urlsafe(12)
 
 
 def _require_one_server(wanted: ServerWanted) -> None:
@@ -101,7 +105,7 @@ def _require_one_server(wanted: ServerWanted) -> None:
         raise NotOfferedError("This deployment makes one server at a time (min_count and max_count of 1).")
 
 
-def _last_part(reference: str) -> str:
+def last_part(reference: str) -> str:
     """A reference is an id, or a link that ends with it."""
     return reference.rstrip("/").rsplit("/", 1)[-1]
 
@@ -133,7 +137,7 @@ def _group_names(groups: list[NameRef] | None) -> tuple[str, ...] | None:
     return names or None
 
 
-def _checked_user_data(user_data: str | None) -> str | None:
+def checked_user_data(user_data: str | None) -> str | None:
     if not user_data:
         return None
     try:

@@ -16,7 +16,21 @@ from stillframe.volumes.model import Volume
 
 Json = dict[str, Any]
 
-_POWER_STATES = {VmState.BUILDING: 0, VmState.ACTIVE: 1, VmState.STOPPED: 4, VmState.ERROR: 0}
+_POWER_STATES = {
+    VmState.BUILDING: 0,
+    VmState.ACTIVE: 1,
+    VmState.STOPPED: 4,
+    VmState.PAUSED: 3,
+    VmState.SUSPENDED: 7,
+    VmState.SHELVED_OFFLOADED: 4,
+    VmState.ERROR: 0,
+}
+_WITHOUT_PROGRESS = frozenset(
+    {
+        *(ServerStatus.SHUTOFF, ServerStatus.ERROR, ServerStatus.PAUSED, ServerStatus.SUSPENDED),
+        ServerStatus.SHELVED_OFFLOADED,
+    }
+)
 
 
 def links(base: str, project_id: str, path: str) -> list[dict[str, str]]:
@@ -49,15 +63,15 @@ def server_to_wire(server: Server, base: str, version: Microversion) -> Json:
         "security_groups": security_groups_to_wire(server),
         "OS-DCF:diskConfig": "MANUAL",
         "OS-EXT-AZ:availability_zone": server.availability_zone,
-        "OS-EXT-STS:power_state": _POWER_STATES[server.vm_state],
+        "OS-EXT-STS:power_state": _power_state(server),
         "OS-EXT-STS:task_state": str(server.task_state) if server.task_state else None,
         "OS-EXT-STS:vm_state": str(server.vm_state),
         "OS-SRV-USG:launched_at": iso_micros(server.launched_at) if server.launched_at else None,
         "OS-SRV-USG:terminated_at": None,
-        "config_drive": "True",
+        "config_drive": "True" if server.config_drive else "",
         "os-extended-volumes:volumes_attached": _attached(server),
     }
-    if server.status in {ServerStatus.BUILD, ServerStatus.ACTIVE, ServerStatus.REBOOT, ServerStatus.HARD_REBOOT}:
+    if server.status not in _WITHOUT_PROGRESS:
         shown["progress"] = 0 if server.status is ServerStatus.BUILD else 100
     if server.status is ServerStatus.ERROR and server.fault:
         fault = server.fault
@@ -69,15 +83,21 @@ def server_to_wire(server: Server, base: str, version: Microversion) -> Json:
     return shown | _since(server, version)
 
 
+def _power_state(server: Server) -> int:
+    if server.vm_state is VmState.RESIZED:
+        return _POWER_STATES[VmState.ACTIVE if server.should_run else VmState.STOPPED]
+    return _POWER_STATES[server.vm_state]
+
+
 def _since(server: Server, version: Microversion) -> Json:
     """Fields that appeared with a microversion."""
     fields: dict[Microversion, Json] = {
-        mv.LOCKED: {"locked": False},
+        mv.LOCKED: {"locked": server.locked_by is not None},
         mv.DESCRIPTIONS: {"description": server.description},
         mv.TAGS: {"tags": list(server.tags)},
         mv.TRUSTED_CERTIFICATES: {"trusted_image_certificates": None},
         mv.SERVER_GROUPS: {"server_groups": []},
-        mv.LOCKED_REASON: {"locked_reason": None},
+        mv.LOCKED_REASON: {"locked_reason": server.locked_reason},
         mv.HOST_NAMES: {"OS-EXT-SRV-ATTR:hostname": server.host_name},
     }
     return {name: value for since, more in fields.items() if version >= since for name, value in more.items()}

@@ -162,7 +162,7 @@ def upgrade() -> None:
     sa.Column('extra_specs', sa.JSON(), nullable=False),
     sa.Column('image_id', sa.String(length=36), nullable=False),
     sa.Column('cdrom_layer_id', sa.String(length=36), nullable=True),
-    sa.Column('vm_state', sa.String(length=16), nullable=False),
+    sa.Column('vm_state', sa.String(length=32), nullable=False),
     sa.Column('task_state', sa.String(length=32), nullable=True),
     sa.Column('job_id', sa.String(length=36), nullable=True),
     sa.Column('metadata', sa.JSON(), nullable=False),
@@ -171,6 +171,11 @@ def upgrade() -> None:
     sa.Column('public_key', sa.Text(), nullable=True),
     sa.Column('user_data', sa.Text(), nullable=True),
     sa.Column('availability_zone', sa.String(length=64), nullable=False),
+    sa.Column('config_drive', sa.Boolean(), nullable=False),
+    sa.Column('reservation_id', sa.String(length=16), nullable=False),
+    sa.Column('locked_by', sa.String(length=8), nullable=True),
+    sa.Column('locked_reason', sa.Text(), nullable=True),
+    sa.Column('resized_from', sa.JSON(none_as_null=True), nullable=True),
     sa.Column('fault_code', sa.Integer(), nullable=True),
     sa.Column('fault_message', sa.Text(), nullable=True),
     sa.Column('fault_created_at', stillframe.db.schema.UtcTime(), nullable=True),
@@ -183,6 +188,7 @@ def upgrade() -> None:
     with op.batch_alter_table('servers', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_servers_cdrom_layer_id'), ['cdrom_layer_id'], unique=False)
         batch_op.create_index('ix_servers_project_id_created_at', ['project_id', 'created_at', 'id'], unique=False)
+        batch_op.create_index('ix_servers_reservation_id', ['reservation_id'], unique=False)
         batch_op.create_index('ix_servers_vm_state', ['vm_state'], unique=False)
 
     op.create_table('images',
@@ -1097,6 +1103,7 @@ def downgrade() -> None:
     op.drop_table('images')
     with op.batch_alter_table('servers', schema=None) as batch_op:
         batch_op.drop_index('ix_servers_vm_state')
+        batch_op.drop_index('ix_servers_reservation_id')
         batch_op.drop_index('ix_servers_project_id_created_at')
         batch_op.drop_index(batch_op.f('ix_servers_cdrom_layer_id'))
 
