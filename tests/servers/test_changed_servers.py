@@ -1,0 +1,77 @@
+"""One real guest that is paused, resized, captured while it is paused, shelved and made anew."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stillframe.blobs.layout import DataLayout
+from stillframe.qemu import qmp
+from tests.system import System
+
+pytestmark = [
+    pytest.mark.boot,
+    pytest.mark.parametrize("system", [pytest.param("sqlite", marks=pytest.mark.xdist_group("sqlite"))], indirect=True),
+]
+
+USER_DATA = """#!/bin/sh
+echo "probe: $(hostname) finds $(cat /root/kept 2>/dev/null || echo nothing)"
+echo something >/root/kept
+sync
+"""
+
+
+def act(system: System, server_id: str, action: str, argument: Any = None, status: int = 202) -> Any:
+    answer = system.act(server_id, {action: argument})
+    assert answer.status_code == status, answer.text
+    return answer.json() if answer.content else None
+
+
+def machine_dir(system: System, server_id: str) -> Path:
+    return DataLayout(system.data_dir).machine_dir(server_id)
+
+
+def argv(system: System, server_id: str) -> list[str]:
+    pid = json.loads((machine_dir(system, server_id) / "machine.json").read_text())["pid"]
+    return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+
+
+async def run_state(system: System, server_id: str) -> str:
+    async with qmp.connected(machine_dir(system, server_id)) as client:
+        return await client.query_status()
+
+
+async def test_a_server_is_paused_resized_and_made_anew(system: System) -> None:
+    server_id = system.create_server("before", user_data=USER_DATA)
+    try:
+        system.wait_for_console(server_id, "probe: before finds nothing")
+        act(system, server_id, "pause")
+        assert system.wait_for_server(server_id, "PAUSED")["OS-EXT-STS:power_state"] == 3
+        assert await run_state(system, server_id) == "paused"
+        act(system, server_id, "unpause")
+        system.wait_for_server(server_id, "ACTIVE")
+        assert await run_state(system, server_id) == "running"
+
+        act(system, server_id, "resize", {"flavorRef": "s3.medium.1"})
+        system.wait_for_server(server_id, "VERIFY_RESIZE")
+        assert "1024M" in argv(system, server_id)
+        system.wait_for_console(server_id, "stillframe: ready")
+        act(system, server_id, "revertResize")
+        system.wait_for_server(server_id, "ACTIVE")
+        assert "512M" in argv(system, server_id)
+
+        act(system, server_id, "shelve")
+        system.wait_for_server(server_id, "SHELVED_OFFLOADED")
+        before = system.show_server(server_id)
+        act(system, server_id, "unshelve")
+        system.wait_for_server(server_id, "ACTIVE")
+
+        rebuilt = act(system, server_id, "rebuild", {"imageRef": system.public_image(), "name": "after"})["server"]
+        assert rebuilt["status"] == "REBUILD"
+        after = system.wait_for_server(server_id, "ACTIVE", timeout=180)
+        system.wait_for_console(server_id, "probe: after finds nothing")
+        kept = ("id", "addresses", "os-extended-volumes:volumes_attached")
+        assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
+    finally:
+        system.delete_server(server_id)
