@@ -21,9 +21,9 @@ from msgspec.structs import replace
 from stillframe.db import Transaction
 from stillframe.errors import (
     JobCancelledError,
-    MachineDiedError,
     NotFoundError,
     StillframeError,
+    ToolFailedError,
     UnavailableError,
 )
 from stillframe.jobs import service as jobs
@@ -103,12 +103,12 @@ async def _thaw(resources: Resources, job: Job) -> None:
 
 
 async def _machine(resources: Resources, job: Job) -> RunningMachine:
-    """Raises: MachineDiedError."""
+    """Raises: ToolFailedError when it has ended meanwhile."""
     async with resources.database.reading() as tx:
         await own_server(tx, job)
     running = await find_machine(resources, job.args["server_id"])
     if running is None:
-        raise MachineDiedError
+        raise ToolFailedError("The machine of the server has ended.")
     return running
 
 
