@@ -78,35 +78,37 @@ class Cable:
         self.plan = plan
         self.fabric.follow(plan, lambda port: self.outlets.setdefault(port.id, Outlet()))
 
-    def send(self, number: int, frame: bytes) -> None:
+    def send(self, number: int | str, frame: bytes) -> None:
         self.fabric.take(self.fabric.ports[str(number)], frame)
 
-    def got(self, number: int) -> list[bytes]:
+    def got(self, number: int | str) -> list[bytes]:
         """What the card has been sent since it was last asked."""
         return self.outlets[str(number)].taken()
 
-    def mac(self, number: int) -> bytes:
+    def mac(self, number: int | str) -> bytes:
         return self.fabric.ports[str(number)].mac
 
-    def header(self, number: int, to: bytes) -> bytes:
+    def header(self, number: int | str, to: bytes) -> bytes:
         return to + self.mac(number) + frames.IPV4
 
-    def udp(self, number: int, source: str, destination: str, ports: tuple[int, int] = (1000, 53)) -> bytes:
+    def udp(self, number: int | str, source: str, destination: str, ports: tuple[int, int] = (1000, 53)) -> bytes:
         data = frames.udp(packed(source), packed(destination), *ports, b"data")
         return self._ip(number, frames.UDP, source, destination, data)
 
-    def tcp(self, number: int, source: str, destination: str, ports: tuple[int, int], flags: int = frames.SYN) -> bytes:
+    def tcp(
+        self, number: int | str, source: str, destination: str, ports: tuple[int, int], flags: int = frames.SYN
+    ) -> bytes:
         segment = frames.Segment(*ports, 1, 1, flags, 1000, b"")
         return self._ip(
             number, frames.TCP, source, destination, frames.tcp(packed(source), packed(destination), segment)
         )
 
-    def echo(self, number: int, source: str, destination: str, kind: int = 8, identity: int = 7) -> bytes:
+    def echo(self, number: int | str, source: str, destination: str, kind: int = 8, identity: int = 7) -> bytes:
         rest = identity.to_bytes(2, "big") + b"\0\1payload"
         total = frames.checksum(bytes((kind, 0, 0, 0)) + rest).to_bytes(2, "big")
         return self._ip(number, frames.ICMP, source, destination, bytes((kind, 0)) + total + rest)
 
-    def _ip(self, number: int, protocol: int, source: str, destination: str, payload: bytes) -> bytes:
+    def _ip(self, number: int | str, protocol: int, source: str, destination: str, payload: bytes) -> bytes:
         to = self.fabric._segments[self.fabric.ports[str(number)].plan.network_id].mac
         header = self.header(number, to)
         return frames.ipv4(header, protocol, packed(source), packed(destination), payload)

@@ -15,6 +15,8 @@ class Missing(NamedTuple):
     path: str
     what: str
     """A verb phrase: "share images"."""
+    why: str = ""
+    """What stands against it, as half a sentence; shown in the coverage table too."""
 
 
 def missing_routes(*operations: Missing) -> list[HTTPRouteHandler]:
@@ -22,10 +24,12 @@ def missing_routes(*operations: Missing) -> list[HTTPRouteHandler]:
 
 
 def _missing_route(operation: Missing) -> HTTPRouteHandler:
+    reason = f" ({operation.why})" if operation.why else ""
+
     async def answer() -> None:
-        raise NotOfferedError(f"Not implemented: this deployment cannot {operation.what} yet.")
+        raise NotOfferedError(f"Not implemented: this deployment cannot {operation.what} yet{reason}.")
 
     decorated: HTTPRouteHandler = route(
-        operation.path, http_method=[operation.method], status_code=501, opt={"missing": operation.what}
+        operation.path, http_method=[operation.method], status_code=501, opt={"missing": f"{operation.what}{reason}"}
     )(answer)
     return decorated

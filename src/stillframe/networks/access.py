@@ -2,6 +2,8 @@
 
 from typing import TypeVar, cast
 
+from msgspec.structs import replace
+
 from stillframe.db import Transaction
 from stillframe.errors import NetworkNotFoundError
 from stillframe.identity import service as identity
@@ -24,7 +26,6 @@ from stillframe.networks.model import (
 
 ThingType = TypeVar("ThingType", bound=Thing)
 
-QUOTAS = Quotas()
 _NAMES: dict[type[Thing], str] = {
     Network: "network",
     Subnet: "subnet",
@@ -92,14 +93,21 @@ def not_found(kind: type[Thing], thing_id: str) -> NetworkNotFoundError:
     return NetworkNotFoundError(f"{_SPOKEN.get(kind, kind.__name__)} {thing_id[:255]} could not be found.")
 
 
+async def quotas_of_project(tx: Transaction, project_id: str) -> Quotas:
+    return replace(Quotas(), **await rows.quotas_of(tx, project_id))
+
+
 async def require_quota(tx: Transaction, project_id: str, kind: type[Thing], more: int = 1) -> None:
     """The project is locked already. Raises: NetworkQuotaExceededError."""
     name = _NAMES[kind]
-    limit: int = getattr(QUOTAS, name)
-    if await rows.count(tx, kind, project_id) + more > limit:
+    limit: int = getattr(await quotas_of_project(tx, project_id), name)
+    if 0 <= limit < await rows.count(tx, kind, project_id) + more:
         raise NetworkQuotaExceededError(f"Quota exceeded for resources: ['{name}']. At most {limit} are allowed.")
 
 
-async def get_usage(tx: Transaction, caller: Caller) -> dict[str, tuple[int, int]]:
+async def get_usage_of(tx: Transaction, project_id: str) -> dict[str, tuple[int, int]]:
     """Of each kind how many there are, and how many there may be."""
-    return {name: (len(await list_things(tx, caller, kind)), getattr(QUOTAS, name)) for kind, name in _NAMES.items()}
+    quotas = await quotas_of_project(tx, project_id)
+    return {
+        name: (len(await list_of_project(tx, project_id, kind)), getattr(quotas, name)) for kind, name in _NAMES.items()
+    }

@@ -9,6 +9,7 @@ Every project is born with one of each, which is all that most clients need. The
 that reading them writes nothing: the rows are made by the first change of anything in the project's networks.
 """
 
+import enum
 import hashlib
 from datetime import UTC, datetime
 from typing import Literal
@@ -78,6 +79,34 @@ class Router(Thing, frozen=True, kw_only=True):
     has_gateway: bool = False
     """Whether it leads to the external network."""
     enable_snat: bool = True
+    routes: tuple[HostRoute, ...] = ()
+    """Besides the subnets that hang on it, each to somebody on one of them."""
+
+
+class PeeringStatus(enum.StrEnum):
+    PENDING_ACCEPTANCE = "PENDING_ACCEPTANCE"
+    ACTIVE = "ACTIVE"
+    REJECTED = "REJECTED"
+
+
+class Peering(Thing, frozen=True, kw_only=True):
+    """Joins two routers, of one project or of two, as far as routes of both say so. Its owner asked for it."""
+
+    router_id: str
+    peer_router_id: str
+    peer_project_id: str
+    status: PeeringStatus
+
+    def other_end(self, router_id: str) -> str:
+        return self.peer_router_id if router_id == self.router_id else self.router_id
+
+
+class VpcRoute(Thing, frozen=True, kw_only=True):
+    """What fits `destination` goes from the router over the peering."""
+
+    router_id: str
+    destination: str
+    peering_id: str
 
 
 class FixedIp(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,7 +176,7 @@ class FloatingIp(Thing, frozen=True, kw_only=True):
 
 
 class Quotas(msgspec.Struct, frozen=True, kw_only=True):
-    """How many of each a project may have."""
+    """How many of each a project may have; less than nothing is any number."""
 
     network: int = 50
     subnet: int = 100
@@ -156,6 +185,11 @@ class Quotas(msgspec.Struct, frozen=True, kw_only=True):
     security_group: int = 100
     security_group_rule: int = 1000
     floatingip: int = 20
+
+
+MAX_PEERINGS = 50
+MAX_VPC_ROUTES = 100
+"""Of a project each."""
 
 
 class Defaults(msgspec.Struct, frozen=True, kw_only=True):

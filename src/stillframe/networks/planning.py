@@ -11,17 +11,31 @@ from stillframe.networks.model import (
     METADATA_ADDRESS,
     FloatingIp,
     Network,
+    Peering,
+    PeeringStatus,
     Port,
     Router,
     SecurityGroup,
     SecurityGroupRule,
     Subnet,
+    VpcRoute,
     gateway_mac,
 )
 from stillframe.networks.outside import HOST_MAC, NAME_SERVER, RANGE, Forward, InnerAddresses, forwards
 from stillframe.networks.security_groups import protocol_number
 from stillframe.qemu.machine_spec import nic_socket
-from stillframe.switch.plan import Lease, NetworkPlan, Pair, Plan, PortPlan, Rule, SubnetPlan, UplinkPlan
+from stillframe.switch.plan import (
+    Lease,
+    NetworkPlan,
+    Pair,
+    Plan,
+    PortPlan,
+    RoutePlan,
+    RouterPlan,
+    Rule,
+    SubnetPlan,
+    UplinkPlan,
+)
 
 ALWAYS_CLOSED = (RANGE, "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3")
 """What the stack would take for the host itself, and what is nobody's address."""
@@ -42,14 +56,20 @@ async def build_plan(tx: Transaction, host_names: Mapping[str, str], outside: Ou
     networks = {one.id: one for one in await rows.find(tx, Network, id={port.network_id for port in found})}
     ports = [port for port in found if _is_live(port, networks[port.network_id])]
     subnets = await rows.find(tx, Subnet, network_id=set(networks))
+    routers = await _working_routers(tx, subnets)
+    subnets = await _with_those_behind(tx, subnets, routers)
     groups = await rows.find(tx, SecurityGroup, id={group for port in ports for group in port.security_group_ids})
     rules = _rules_of_groups(groups, ports)
     by_id = {subnet.id: subnet for subnet in subnets}
     floating_ips = await rows.find(tx, FloatingIp, port_id=[port.id for port in ports])
-    leaving = await _leaving(tx, ports, by_id) if outside.is_open else set()
+    leaving = _leaving(ports, by_id, routers) if outside.is_open else set()
     inner = outside.inner.of(leaving | {str(floating.port_id) for floating in floating_ips})
     plan = Plan(
-        networks=tuple(_network_plan(network, subnets) for network in networks.values()),
+        networks=tuple(
+            _network_plan(network_id, subnets, routers)
+            for network_id in dict.fromkeys([*networks, *(subnet.network_id for subnet in subnets)])
+        ),
+        routers=await _router_plans(tx, routers),
         ports=tuple(
             PortPlan(
                 id=port.id,
@@ -78,10 +98,38 @@ def _uplink(outside: Outside) -> UplinkPlan:
     )
 
 
-async def _leaving(tx: Transaction, ports: Iterable[Port], subnets: Mapping[str, Subnet]) -> set[str]:
+async def _working_routers(tx: Transaction, subnets: Iterable[Subnet]) -> dict[str, Router]:
+    found = await rows.find(tx, Router, id={one.router_id for one in subnets if one.router_id})
+    return {router.id: router for router in found if router.admin_state_up}
+
+
+async def _with_those_behind(tx: Transaction, subnets: list[Subnet], routers: Mapping[str, Router]) -> list[Subnet]:
+    """Also the subnets without machines, so that a router knows that nobody is there."""
+    known = {subnet.id for subnet in subnets}
+    behind = await rows.find(tx, Subnet, router_id=set(routers))
+    return [*subnets, *(subnet for subnet in behind if subnet.id not in known)]
+
+
+async def _router_plans(tx: Transaction, routers: Mapping[str, Router]) -> tuple[RouterPlan, ...]:
+    over_peerings = await rows.find(tx, VpcRoute, router_id=set(routers))
+    found = await rows.find(tx, Peering, id={route.peering_id for route in over_peerings})
+    active = {peering.id: peering for peering in found if peering.status is PeeringStatus.ACTIVE}
+    plans = []
+    for router in routers.values():
+        routes = [RoutePlan(cidr=route.destination, gateway=route.nexthop) for route in router.routes]
+        routes += [
+            RoutePlan(cidr=route.destination, peer=active[route.peering_id].other_end(router.id))
+            for route in over_peerings
+            if route.router_id == router.id and route.peering_id in active
+        ]
+        if routes:
+            plans.append(RouterPlan(id=router.id, routes=tuple(routes)))
+    return tuple(plans)
+
+
+def _leaving(ports: Iterable[Port], subnets: Mapping[str, Subnet], routers: Mapping[str, Router]) -> set[str]:
     """The ports whose first address is behind a router with a gateway that translates addresses."""
-    routers = await rows.find(tx, Router, id={one.router_id for one in subnets.values() if one.router_id})
-    with_gateway = {one.id for one in routers if one.has_gateway and one.enable_snat and one.admin_state_up}
+    with_gateway = {one.id for one in routers.values() if one.has_gateway and one.enable_snat}
     return {
         port.id for port in ports if port.fixed_ips and subnets[port.fixed_ips[0].subnet_id].router_id in with_gateway
     }
@@ -91,14 +139,16 @@ def _is_live(port: Port, network: Network) -> bool:
     return port.device_index is not None and port.admin_state_up and network.admin_state_up
 
 
-def _network_plan(network: Network, subnets: Iterable[Subnet]) -> NetworkPlan:
+def _network_plan(network_id: str, subnets: Iterable[Subnet], routers: Mapping[str, Router]) -> NetworkPlan:
     return NetworkPlan(
-        id=network.id,
-        mac=gateway_mac(network.id),
+        id=network_id,
+        mac=gateway_mac(network_id),
         subnets=tuple(
-            SubnetPlan(cidr=one.cidr, gateway=one.gateway_ip, router_id=one.router_id)
+            SubnetPlan(
+                cidr=one.cidr, gateway=one.gateway_ip, router_id=one.router_id if one.router_id in routers else None
+            )
             for one in subnets
-            if one.network_id == network.id
+            if one.network_id == network_id
         ),
     )
 

@@ -1,6 +1,7 @@
 """Routers: what VPC calls a VPC."""
 
 import ipaddress
+from collections.abc import Sequence
 
 from msgspec.structs import replace
 
@@ -9,10 +10,20 @@ from stillframe.errors import ConflictError, InvalidInputError, NetworkNotFoundE
 from stillframe.identity.model import Caller
 from stillframe.kit.clock import utcnow
 from stillframe.kit.ids import new_uuid
-from stillframe.networks import ports, rows
+from stillframe.networks import extra_routes, ports, rows
 from stillframe.networks.access import begin_change, get_thing, require_quota
 from stillframe.networks.errors import AddressInUseError, NetworkThingInUseError
-from stillframe.networks.model import ROUTER_OWNER, FixedIp, FloatingIp, Port, Router, Subnet, router_port
+from stillframe.networks.model import (
+    ROUTER_OWNER,
+    FixedIp,
+    FloatingIp,
+    HostRoute,
+    Peering,
+    Port,
+    Router,
+    Subnet,
+    router_port,
+)
 
 
 async def create_router(tx: Transaction, caller: Caller, wanted: Router) -> Router:
@@ -25,10 +36,17 @@ async def create_router(tx: Transaction, caller: Caller, wanted: Router) -> Rout
     return router
 
 
-async def update_router(tx: Transaction, caller: Caller, router_id: str, **changes: object) -> Router:
-    """Raises: NetworkNotFoundError; NetworkThingInUseError when floating addresses need its gateway."""
+async def update_router(
+    tx: Transaction, caller: Caller, router_id: str, *, routes: Sequence[HostRoute] | None = None, **changes: object
+) -> Router:
+    """`routes` replaces all of them.
+
+    Raises: NetworkNotFoundError, InvalidInputError; NetworkThingInUseError when floating addresses need its gateway.
+    """
     await begin_change(tx, caller)
     router = await get_thing(tx, caller, Router, router_id)
+    if routes is not None:
+        changes["routes"] = await extra_routes.checked_routes(tx, router, routes)
     changed = replace(router, **changes, updated_at=utcnow())
     if router.has_gateway and not changed.has_gateway and await _floating_ips(tx, router):
         raise NetworkThingInUseError(
@@ -44,12 +62,15 @@ async def _floating_ips(tx: Transaction, router: Router) -> list[FloatingIp]:
 
 
 async def delete_router(tx: Transaction, caller: Caller, router_id: str) -> None:
-    """Raises: NetworkNotFoundError; NetworkThingInUseError while a subnet hangs on it."""
+    """Raises: NetworkNotFoundError; NetworkThingInUseError while a subnet or a peering hangs on it."""
     await begin_change(tx, caller)
     router = await get_thing(tx, caller, Router, router_id)
+    await rows.lock(tx, router)  # another project may be asking for a peering with it
     subnets, floating = await rows.find(tx, Subnet, router_id=router.id), await _floating_ips(tx, router)
     if subnets or floating:
         raise NetworkThingInUseError(f"Router {router.id} still has ports")
+    if await rows.find(tx, Peering, router_id=router.id) or await rows.find(tx, Peering, peer_router_id=router.id):
+        raise NetworkThingInUseError(f"Router {router.id} still has VPC peering connections")
     await rows.delete(tx, router)
 
 
@@ -137,6 +158,11 @@ async def remove_interface(
 async def _unplug(tx: Transaction, caller: Caller, router: Router, port: Port) -> None:
     subnet = await get_thing(tx, caller, Subnet, port.fixed_ips[0].subnet_id)
     cidr = ipaddress.IPv4Network(subnet.cidr)
+    if extra_routes.need(router.routes, subnet.cidr):
+        raise NetworkThingInUseError(
+            f"Router interface for subnet {subnet.id} on router {router.id} cannot be deleted, "
+            "as it is required by one or more routes."
+        )
     for floating in await _floating_ips(tx, router):
         if floating.fixed_ip is not None and ipaddress.IPv4Address(floating.fixed_ip) in cidr:
             raise ConflictError(

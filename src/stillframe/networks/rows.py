@@ -4,7 +4,7 @@ Every kind of thing is read and written alike: a column for each field of its st
 several of and others ask for, its addresses and security groups, are tables of their own.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -17,12 +17,14 @@ from stillframe.networks.model import (
     FixedIp,
     FloatingIp,
     Network,
+    Peering,
     Port,
     Router,
     SecurityGroup,
     SecurityGroupRule,
     Subnet,
     Thing,
+    VpcRoute,
 )
 
 ThingType = TypeVar("ThingType", bound=Thing)
@@ -59,7 +61,37 @@ routers = sa.Table(
     sa.Column("admin_state_up", sa.Boolean, nullable=False),
     sa.Column("has_gateway", sa.Boolean, nullable=False),
     sa.Column("enable_snat", sa.Boolean, nullable=False),
+    sa.Column("routes", sa.JSON, nullable=False),
 )
+
+peerings = sa.Table(
+    "peerings",
+    metadata,
+    *_thing_columns(),
+    sa.Column("router_id", sa.ForeignKey("routers.id"), nullable=False, index=True),
+    sa.Column("peer_router_id", sa.ForeignKey("routers.id"), nullable=False, index=True),
+    sa.Column("peer_project_id", sa.String(32), nullable=False, index=True),
+    sa.Column("status", sa.String(18), nullable=False),
+)
+
+vpc_routes = sa.Table(
+    "vpc_routes",
+    metadata,
+    *_thing_columns(),
+    sa.Column("router_id", sa.ForeignKey("routers.id"), nullable=False),
+    sa.Column("destination", sa.String(18), nullable=False),
+    sa.Column("peering_id", sa.ForeignKey("peerings.id"), nullable=False, index=True),
+    sa.UniqueConstraint("router_id", "destination"),
+)
+
+network_quotas = sa.Table(
+    "network_quotas",
+    metadata,
+    sa.Column("project_id", sa.String(32), primary_key=True),
+    sa.Column("resource", sa.String(32), primary_key=True),
+    sa.Column("maximum", sa.Integer, nullable=False),
+)
+"""Where a project may have another number of something than the rest."""
 
 subnets = sa.Table(
     "subnets",
@@ -144,6 +176,8 @@ _TABLES: dict[type[Thing], sa.Table] = {
     SecurityGroup: security_groups,
     SecurityGroupRule: security_group_rules,
     FloatingIp: floating_ips,
+    Peering: peerings,
+    VpcRoute: vpc_routes,
 }
 _ELSEWHERE = frozenset({"fixed_ips", "security_group_ids", "rules"})
 
@@ -274,6 +308,31 @@ async def is_prepared(tx: Transaction, project_id: str) -> bool:
 
 async def note_prepared(tx: Transaction, project_id: str) -> None:
     await tx.execute(sa.insert(network_projects).values(project_id=project_id))
+
+
+async def lock(tx: Transaction, thing: Thing) -> bool:
+    """Nobody else changes or deletes it until the transaction ends; False when it is gone already."""
+    table = _TABLES[type(thing)]
+    return await tx.first(sa.select(table.c.id).where(table.c.id == thing.id).with_for_update()) is not None
+
+
+async def quotas_of(tx: Transaction, project_id: str) -> dict[str, int]:
+    """What was set for the project."""
+    query = sa.select(network_quotas.c.resource, network_quotas.c.maximum)
+    return {row[0]: row[1] for row in await tx.all(query.where(network_quotas.c.project_id == project_id))}
+
+
+async def projects_with_quotas(tx: Transaction) -> list[str]:
+    query = sa.select(network_quotas.c.project_id).distinct().order_by(network_quotas.c.project_id)
+    return [row[0] for row in await tx.all(query)]
+
+
+async def set_quotas(tx: Transaction, project_id: str, limits: Mapping[str, int]) -> None:
+    """These and no others."""
+    await tx.execute(sa.delete(network_quotas).where(network_quotas.c.project_id == project_id))
+    values = [{"project_id": project_id, "resource": name, "maximum": most} for name, most in limits.items()]
+    if values:
+        await tx.execute(sa.insert(network_quotas), values)
 
 
 async def floating_addresses(tx: Transaction) -> set[str]:

@@ -12,7 +12,7 @@ from stillframe.identity.model import Caller
 from stillframe.kit.clock import utcnow
 from stillframe.kit.ids import new_uuid
 from stillframe.networks import rows
-from stillframe.networks.access import begin_change, get_thing, get_usage, list_things, require_quota
+from stillframe.networks.access import begin_change, get_thing, list_things, require_quota
 from stillframe.networks.addresses import (
     checked_pools,
     default_pools,
@@ -24,7 +24,7 @@ from stillframe.networks.addresses import (
 from stillframe.networks.errors import NetworkThingInUseError
 from stillframe.networks.model import EXTERNAL_NETWORK_ID, HostRoute, Network, Pool, Port, Subnet, Thing
 
-__all__ = ["get_thing", "get_usage", "list_things"]
+__all__ = ["get_thing", "list_things"]
 
 MAX_NAME_SERVERS = 5
 MAX_HOST_ROUTES = 20

@@ -62,7 +62,9 @@ class Port:
     def follow(self, plan: PortPlan) -> None:
         self.plan = plan
         self.mac = frames.mac_bytes(plan.mac)
-        self.addresses = frozenset(ipaddress.IPv4Address(address).packed for address in plan.addresses)
+        packed = [ipaddress.IPv4Address(address).packed for address in plan.addresses]
+        self.first_address = packed[0] if packed else NOBODY
+        self.addresses = frozenset(packed)
         self.pairs = [
             (int(network.network_address), int(network.netmask), frames.mac_bytes(pair.mac))
             for pair in plan.pairs

@@ -31,6 +31,7 @@ from stillframe.switch.cards import (
 )
 from stillframe.switch.frames import ARP, BROADCAST, IPV4, Packet
 from stillframe.switch.plan import Plan, PortPlan
+from stillframe.switch.routing import Routing, Way
 from stillframe.switch.rules import passes
 from stillframe.switch.tcpserver import Connection, TcpServer
 
@@ -40,6 +41,7 @@ MAX_FLOWS_PER_PORT = 20_000
 TCP_IDLE_S = 3600.0
 OTHER_IDLE_S = 120.0
 FRAGMENT_S = 10.0
+_NO_NETWORK, _NO_HOST = 0, 1
 GRACE_S = 60.0
 """How long after the start of the switch a conversation may be taken up in its middle."""
 
@@ -54,7 +56,7 @@ class Fabric:
         self.uplink: Uplink | None = None
         self.ports: dict[str, Port] = {}
         self._segments: dict[str, Segment] = {}
-        self._routed: dict[str, list[Segment]] = {}
+        self._routing = Routing(Plan(), {})
 
     def follow(self, plan: Plan, outlet_of: Callable[[PortPlan], Outlet]) -> None:
         """From now on this plan. Conversations that it no longer allows end."""
@@ -75,10 +77,7 @@ class Fabric:
             known = {} if old is None else old.moved
             segment.moved = {address: port for address, port in known.items() if port in segment.ports}
         self.ports, self._segments = ports, segments
-        self._routed = {}
-        for segment in segments.values():
-            for router_id in {router for _, _, router in segment.subnets if router}:
-                self._routed.setdefault(router_id, []).append(segment)
+        self._routing = Routing(plan, segments)
         self._follow_uplink(plan, outlet_of)
         for port in self._everybody():
             self._recheck(port)
@@ -218,20 +217,23 @@ class Fabric:
                 other.outlet.put(frame)
 
     def _carry(self, port: Port, segment: Segment, frame: bytes, packet: Packet) -> None:
-        target = self._target(port, packet.source, packet.destination)
-        if target is None:
+        way = self._way(port, packet.source, packet.destination)
+        if way is None:
             if self._leads_out(port, packet):
                 self._leave(port, frame, packet)
-            elif not segment.is_local(packet.destination):
-                self._refuse(port, segment, frame, packet, code=0)
+            else:
+                self._refuse(port, segment, frame, packet, _NO_NETWORK)
             return
-        is_routed = target.plan.network_id != port.plan.network_id
-        if is_routed and packet.ttl <= 1:
+        if way.is_routed and packet.ttl <= 1:
+            return
+        if way.port is None:
+            if way.is_routed:
+                self._refuse(port, segment, frame, packet, _NO_HOST)
             return
         if packet.offset:
             self._carry_fragment(port, frame, packet)
             return
-        flow = self._flow(port, target, packet)
+        flow = self._flow(port, way, way.port, packet)
         if flow is not None:
             self._pass(port, flow, frame, packet)
 
@@ -247,31 +249,36 @@ class Fabric:
         if flow is not None and self.now < until:
             flow.outlet.put(flow.header + (frame[14:] if flow.change is None else flow.change(frame)))
 
-    def _target(self, port: Port, source: bytes, destination: bytes) -> Port | None:
-        """The card that has an address, as far as the sender's network reaches."""
+    def _way(self, port: Port, source: bytes, destination: bytes) -> Way | None:
+        """To the card that has an address, as far as the sender's network and its router reach; None beyond that."""
         segment = self._segments[port.plan.network_id]
         found = segment.find(destination)
         if found is not None or segment.is_local(destination):
-            return found
-        router_id = segment.router_of(source)
-        for other in self._routed.get(router_id, ()) if router_id else ():
-            if other is not segment and other.router_of(destination) == router_id:
-                return other.find(destination)
-        return None
+            return Way(found, destination, is_routed=False)
+        router_id = segment.router_of(source) or segment.router_of(port.first_address)
+        return self._routing.find(router_id, source, destination)
 
-    def _flow(self, port: Port, target: Port, packet: Packet) -> Flow | None:
+    def _leads_back(self, port: Port, way: Way, source: bytes, destination: bytes) -> bool:
+        """Whether an answer would come back by itself; a card that routes for others may have to be let do so."""
+        if not way.is_routed or way.port is None:
+            return True
+        back = self._way(way.port, destination, source)
+        return back is not None and back.port is port and way.port.may_speak_as(destination)
+
+    def _flow(self, port: Port, way: Way, target: Port, packet: Packet) -> Flow | None:
         """The conversation that a packet belongs to, or begins; None when it may not."""
         key = key_of(packet)
         known = port.flows.get(key)
         if known is not None:
             return known
         if packet.protocol == frames.ICMP and self._answers_a_flow(port, packet):
-            return self._remembered(port, target, key, packet, is_lasting=False)
+            return self._remembered(port, way, target, packet, is_lasting=False)
         if packet.protocol == frames.TCP and not self._may_begin(packet):
             return None
         if not self._may_pass(port, target, packet.source, packet.destination, packet.protocol, packet.payload):
             return None
-        return self._remembered(port, target, key, packet, is_lasting=True)
+        is_lasting = self._leads_back(port, way, packet.source, packet.destination)
+        return self._remembered(port, way, target, packet, is_lasting=is_lasting)
 
     def _may_begin(self, packet: Packet) -> bool:
         flags = packet.payload[13] if len(packet.payload) > 13 else 0
@@ -297,17 +304,17 @@ class Fabric:
             not target.plan.is_guarded or passes(target.ingress, protocol, source, payload)
         )
 
-    def _remembered(self, port: Port, target: Port, key: bytes, packet: Packet, *, is_lasting: bool) -> Flow:
+    def _remembered(self, port: Port, way: Way, target: Port, packet: Packet, *, is_lasting: bool) -> Flow:
         """Both directions of a conversation, so that the answer needs no rule."""
-        source, destination, payload = packet.source, packet.destination, packet.payload[:4]
-        is_routed = target.plan.network_id != port.plan.network_id
-        change = frames.with_one_hop_less if is_routed else None
+        key, source, destination, payload = key_of(packet), packet.source, packet.destination, packet.payload[:4]
+        change = frames.with_one_hop_less if way.is_routed else None
         there, here = self._segments[target.plan.network_id], self._segments[port.plan.network_id]
-        out_header = self._mac_at(target, destination) + (there.mac if is_routed else port.mac) + IPV4
+        out_header = self._mac_at(target, way.hop) + (there.mac if way.is_routed else port.mac) + IPV4
 
         def is_allowed() -> bool:
             return (
-                self._target(port, source, destination) is target
+                self._way(port, source, destination) == way
+                and self._leads_back(port, way, source, destination)
                 and port.may_speak_as(source)
                 and self._may_pass(port, target, source, destination, packet.protocol, payload)
             )
@@ -315,7 +322,7 @@ class Fabric:
         forth = Flow(key, target, out_header, change, is_allowed)
         if not is_lasting:
             return forth
-        back_header = self._mac_at(port, source) + (here.mac if is_routed else target.mac) + IPV4
+        back_header = self._mac_at(port, source) + (here.mac if way.is_routed else target.mac) + IPV4
         return self._keep(port, forth, Flow(reversed_key(key), port, back_header, change))
 
     def _keep(self, port: Port, forth: Flow, back: Flow) -> Flow:

@@ -66,6 +66,21 @@ class NetworkPlan(msgspec.Struct, frozen=True, kw_only=True):
     subnets: tuple[SubnetPlan, ...]
 
 
+class RoutePlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What fits goes to the card that has `gateway`, or over a peering to the router `peer`."""
+
+    cidr: str
+    gateway: str | None = None
+    peer: str | None = None
+
+
+class RouterPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What a router knows besides the subnets that hang on it."""
+
+    id: str
+    routes: tuple[RoutePlan, ...]
+
+
 class UplinkPlan(msgspec.Struct, frozen=True, kw_only=True):
     """The way out of the host: a network stack in user mode, which knows every card by its inner address.
 
@@ -81,6 +96,7 @@ class UplinkPlan(msgspec.Struct, frozen=True, kw_only=True):
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     networks: tuple[NetworkPlan, ...] = ()
     ports: tuple[PortPlan, ...] = ()
+    routers: tuple[RouterPlan, ...] = ()
     uplink: UplinkPlan | None = None
 
 

@@ -133,6 +133,7 @@ async def test_lists_are_filtered_sorted_and_paged(door: Door) -> None:
         ({"cidr": "127.0.0.0/24"}, 400),
         ({"cidr": "169.254.0.0/16"}, 400),
         ({"cidr": "fd00::/64", "ip_version": 6}, 501),
+        ({"cidr": "fd00::/64"}, 400),
         ({"cidr": "10.0.0.0/24", "gateway_ip": "10.0.1.1"}, 400),
         ({"cidr": "10.0.0.0/24", "gateway_ip": "10.0.0.255"}, 400),
         ({"cidr": "10.0.0.0/24", "allocation_pools": [{"start": "10.0.0.9", "end": "10.0.0.3"}]}, 400),
@@ -272,10 +273,36 @@ async def test_a_router_s_gateway_is_the_external_network(door: Door) -> None:
     assert cleared.json()["router"]["external_gateway_info"] is None
     body = {"router": {"external_gateway_info": {"network_id": defaults_of(OURS).network.id}}}
     refused(await door.put(path, json=body), 400)
-    refused(
-        await door.put(path, json={"router": {"routes": [{"destination": "0.0.0.0/0", "nexthop": "1.1.1.1"}]}}), 501
-    )
     refused(await door.delete(f"/v2.0/networks/{external['id']}"), 403)
+
+
+async def test_extra_routes_lead_to_somebody_beside_the_router(door: Door) -> None:
+    _, subnet = await make_network(door, "10.61.0.0/24")
+    router = await make(door, "router", name="extra")
+    path = f"/v2.0/routers/{router['id']}"
+    one, two = ({"destination": f"10.9{number}.0.0/16", "nexthop": f"10.61.0.{number}"} for number in (2, 3))
+    refused(await door.put(path, json={"router": {"routes": [one]}}), 400, "not connected")
+    refused(await door.post("/v2.0/routers", json={"router": {"routes": [one]}}), 400)
+    assert (await door.put(f"{path}/add_router_interface", json={"subnet_id": subnet["id"]})).status_code == 200
+    replaced = await door.put(path, json={"router": {"routes": [{**one, "destination": "10.92.7.7/16"}]}})
+    assert replaced.json()["router"]["routes"] == [one]
+    assert (await door.put(path, json={"router": {"name": "renamed"}})).json()["router"]["routes"] == [one]
+
+    async def change(how: str, *routes: dict[str, str]) -> httpx.Response:
+        return await door.put(f"{path}/{how}_extraroutes", json={"router": {"routes": routes}})
+
+    for _ in range(2):
+        assert (await change("add", one, two)).json()["router"]["routes"] == [one, two]
+    refused(await change("add", {**one, "nexthop": "10.61.0.9"}), 400, "one nexthop")
+    refused(await change("add", {"destination": "10.1.0.0/16", "nexthop": "10.61.0.1"}), 400, "used by router")
+    refused(await change("add", {"destination": "all", "nexthop": "10.61.0.9"}), 400)
+    many = [{"destination": f"10.99.{number}.0/24", "nexthop": "10.61.0.9"} for number in range(30)]
+    refused(await change("add", *many), 400, "maximum 30")
+    refused(await door.put(f"{path}/remove_router_interface", json={"subnet_id": subnet["id"]}), 409, "routes")
+    for _ in range(2):
+        assert (await change("remove", one)).json()["router"]["routes"] == [two]
+    assert (await door.put(path, json={"router": {"routes": None}})).json()["router"]["routes"] == []
+    assert (await door.put(f"{path}/remove_router_interface", json={"subnet_id": subnet["id"]})).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -388,6 +415,30 @@ async def test_quotas_are_counted(door: Door) -> None:
     assert details["router"] == {"limit": 20, "used": 20, "reserved": 0}
     assert (await door.get(f"/v2.0/quotas/{THEIRS}")).json()["quota"]["router"] == 20
     assert (await door.get(f"/v2.0/quotas/{OURS}")).status_code == 404
+
+
+async def test_administrators_set_quotas_and_reset_them(door: Door) -> None:
+    path, body = f"/v2.0/quotas/{OURS}", {"quota": {"network": 1, "subnet": -1, "tenant_id": OURS}}
+    refused(await door.put(path, json=body), 403)
+    refused(await door.delete(path), 403)
+    door.speak_as(OURS, "admin")
+    refused(await door.delete(path), 404)
+    defaults = (await door.get(f"{path}/default")).json()["quota"]
+    refused(await door.put(path, json={"quota": {**body["quota"], "check_limit": True}}), 409, "in use")
+    changed = (await door.put(path, json=body)).json()["quota"]
+    assert changed == {**defaults, "network": 1, "subnet": -1}
+    assert (await door.put(path, json={"quota": {"port": "7"}})).json()["quota"] == {**changed, "port": 7}
+    for wrong in ({"network": -2}, {"network": "many"}, {"network": True}, {"network": 2**40}, {"nonsense": 1}, {}):
+        refused(await door.put(path, json={"quota": wrong}), 400)
+    (listed,) = (await door.get("/v2.0/quotas")).json()["quotas"]
+    assert (listed["project_id"], listed["port"]) == (OURS, 7)
+    refused(await door.post("/v2.0/networks", json={"network": {"name": "x"}}), 409, "Quota exceeded")
+    door.speak_as(THEIRS)
+    assert (await door.get("/v2.0/quotas")).json()["quotas"] == []
+    door.speak_as(OURS, "admin")
+    assert (await door.delete(path)).status_code == 204
+    assert (await door.get(path)).json()["quota"] == defaults
+    refused(await door.put(f"/v2.0/quotas/{NOBODY}", json=body), 404)
 
 
 async def test_tags_come_and_go(door: Door) -> None:

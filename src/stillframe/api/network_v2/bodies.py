@@ -66,8 +66,7 @@ class SubnetBody(Struct):
 
     @property
     def routes(self) -> tuple[HostRoute, ...] | None:
-        wanted = given(self.host_routes)
-        return None if wanted is None else tuple(HostRoute(one.destination, one.nexthop) for one in wanted)
+        return _routes(self.host_routes)
 
     @property
     def name_servers(self) -> tuple[str, ...] | None:
@@ -131,6 +130,10 @@ class RouterBody(Struct):
     external_gateway_info: GatewayBody | UnsetType | None = UNSET
     routes: list[RouteBody] | UnsetType | None = UNSET
 
+    @property
+    def host_routes(self) -> tuple[HostRoute, ...] | None:
+        return _routes(self.routes)
+
 
 class InterfaceBody(Struct):
     subnet_id: Text | None = None
@@ -171,6 +174,11 @@ class TagsBody(Struct):
 def given(value: Any) -> Any:
     """None for what is absent or null."""
     return None if value is UNSET else value
+
+
+def _routes(bodies: list[RouteBody] | UnsetType | None) -> tuple[HostRoute, ...] | None:
+    wanted = given(bodies)
+    return None if wanted is None else tuple(HostRoute(one.destination, one.nexthop) for one in wanted)
 
 
 def changes_of(body: Struct, *names: str, **spelled: str) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from litestar import Request, Response, delete, get, put
 
 from stillframe.api.compute_v2.bodies import decode_body
 from stillframe.api.compute_v2.discovery import base_url
-from stillframe.api.network_v2 import wire
 from stillframe.api.network_v2.bodies import TagsBody
 from stillframe.api.network_v2.lists import listed
 from stillframe.config import Settings
@@ -14,7 +13,7 @@ from stillframe.db import Transaction
 from stillframe.errors import InvalidInputError, NotFoundError
 from stillframe.identity.model import Caller
 from stillframe.networks import service as networks
-from stillframe.networks.model import FloatingIp, Network, Port, Quotas, Router, SecurityGroup, Subnet, Thing
+from stillframe.networks.model import FloatingIp, Network, Port, Router, SecurityGroup, Subnet, Thing
 
 AnyRequest = Request[Any, Any, Any]
 Json = dict[str, Any]
@@ -36,6 +35,8 @@ _TAGGED: dict[str, type[Thing]] = {
 _EXTENSIONS = {
     "allowed-address-pairs": "Allowed Address Pairs",
     "availability_zone": "Availability Zone",
+    "extraroute": "Neutron Extra Route",
+    "extraroute-atomic": "Atomically add/remove extra routes",
     "ext-gw-mode": "Neutron L3 Configurable external gateway mode",
     "external-net": "Neutron external network",
     "net-mtu": "Network MTU",
@@ -166,30 +167,7 @@ async def remove_tag(request: AnyRequest, thing_id: str, tag: str, tx: Transacti
     await networks.set_tags(tx, caller, _kind(request), thing_id, [one for one in tags if one != tag])
 
 
-# --- quotas ----------------------------------------------------------------------------------------------------------
-
-
-@get("/v2.0/quotas")
-async def list_quotas() -> Json:
-    """The projects whose quotas differ from the defaults: there are none."""
-    return {"quotas": []}
-
-
-def _require_own(project_id: str, caller: Caller) -> None:
-    if project_id != caller.require_project():
-        raise NotFoundError("Quotas are shown for the project of the token.")
-
-
-@get(["/v2.0/quotas/{of_project:str}", "/v2.0/quotas/{of_project:str}/default"])
-async def show_quotas(of_project: str, caller: Caller) -> Json:
-    _require_own(of_project, caller)
-    return {"quota": wire.quotas_to_wire(Quotas())}
-
-
-@get(["/v2.0/quotas/{of_project:str}/details", "/v2.0/quotas/{of_project:str}/details.json"])
-async def show_quota_details(of_project: str, tx: Transaction, caller: Caller) -> Json:
-    _require_own(of_project, caller)
-    return {"quota": wire.usage_to_wire(await networks.get_usage(tx, caller))}
+# --- what is not there to be told of ----------------------------------------------------------------------------------
 
 
 @get("/v2.0/agents")
@@ -210,8 +188,5 @@ handlers = [
     has_tag,
     add_tag,
     remove_tag,
-    list_quotas,
-    show_quotas,
-    show_quota_details,
     list_agents,
 ]

@@ -10,9 +10,9 @@ from stillframe.api.network_v2.bodies import GatewayBody, InterfaceBody, RouterB
 from stillframe.api.network_v2.lists import listed, shown
 from stillframe.config import Settings
 from stillframe.db import Transaction
-from stillframe.errors import InvalidInputError, NotOfferedError
+from stillframe.errors import InvalidInputError
 from stillframe.identity.model import Caller
-from stillframe.networks import routers
+from stillframe.networks import extra_routes, routers
 from stillframe.networks import service as networks
 from stillframe.networks.model import Router
 
@@ -35,14 +35,15 @@ async def show_router(request: AnyRequest, router_id: str, tx: Transaction, call
 
 @post("/v2.0/routers")
 async def create_router(request: AnyRequest, tx: Transaction, caller: Caller, settings: Settings) -> Json:
-    changes = _changes(decode_one(await request.body(), "router", RouterBody))
+    body = decode_one(await request.body(), "router", RouterBody)
+    if given(body.routes):
+        raise InvalidInputError("A router that joins no subnet yet can have no routes.", field="routes")
+    changes = _changes(body)
     router = await routers.create_router(tx, caller, Router(id="", project_id="", **changes))
     return {"router": wire.router_to_wire(router, settings.availability_zone)}
 
 
 def _changes(body: RouterBody) -> Json:
-    if given(body.routes):
-        raise NotOfferedError("Routers know the subnets they join, and no other routes.")
     changes = changes_of(body, "name", "description", "admin_state_up")
     gateway = body.external_gateway_info
     if gateway is None:
@@ -61,8 +62,23 @@ def _changes(body: RouterBody) -> Json:
 async def update_router(
     request: AnyRequest, router_id: str, tx: Transaction, caller: Caller, settings: Settings
 ) -> Json:
-    changes = _changes(decode_one(await request.body(), "router", RouterBody))
-    router = await routers.update_router(tx, caller, router_id, **changes)
+    body = decode_one(await request.body(), "router", RouterBody)
+    routes = () if body.routes is None else body.host_routes
+    router = await routers.update_router(tx, caller, router_id, routes=routes, **_changes(body))
+    return {"router": wire.router_to_wire(router, settings.availability_zone)}
+
+
+@put(["/v2.0/routers/{router_id:str}/add_extraroutes", "/v2.0/routers/{router_id:str}/remove_extraroutes"])
+async def change_routes(
+    request: AnyRequest, router_id: str, tx: Transaction, caller: Caller, settings: Settings
+) -> Json:
+    routes = decode_one(await request.body(), "router", RouterBody).host_routes
+    if routes is None:
+        raise InvalidInputError("Which routes? Their list is missing.", field="routes")
+    change = (
+        extra_routes.add_routes if request.scope["path"].endswith("/add_extraroutes") else extra_routes.remove_routes
+    )
+    router = await change(tx, caller, router_id, routes)
     return {"router": wire.router_to_wire(router, settings.availability_zone)}
 
 
@@ -90,6 +106,7 @@ handlers = [
     show_router,
     create_router,
     update_router,
+    change_routes,
     delete_router,
     add_interface,
     remove_interface,

@@ -5,6 +5,8 @@ Source: OpenStack Networking API v2.0 reference.
 
 from typing import Any
 
+from msgspec.structs import asdict
+
 from stillframe.kit.clock import iso_seconds_z
 from stillframe.networks.model import (
     EXTERNAL_NETWORK_ID,
@@ -118,7 +120,7 @@ def router_to_wire(router: Router, zone: str) -> Json:
         "status": "ACTIVE",
         "admin_state_up": router.admin_state_up,
         "external_gateway_info": gateway if router.has_gateway else None,
-        "routes": [],
+        "routes": [{"destination": route.destination, "nexthop": route.nexthop} for route in router.routes],
         "availability_zones": [zone],
         "availability_zone_hints": [],
         "distributed": False,
@@ -180,7 +182,7 @@ def floating_ip_to_wire(floating: FloatingIp) -> Json:
 
 
 def quotas_to_wire(quotas: Quotas) -> Json:
-    limits: Json = {name: getattr(quotas, name) for name in quotas.__struct_fields__}
+    limits: Json = asdict(quotas)
     return limits | {"rbac_policy": 0, "subnetpool": 0}
 
 

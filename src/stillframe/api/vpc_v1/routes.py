@@ -8,7 +8,8 @@ from litestar.handlers import BaseRouteHandler
 
 from stillframe.api.compute_v2.bodies import decode_body
 from stillframe.api.compute_v2.queries import parsed_count, query_pairs
-from stillframe.api.vpc_v1 import publicips, wire
+from stillframe.api.network_v2.errors import exception_handlers as as_neutron_does
+from stillframe.api.vpc_v1 import peerings, publicips, wire
 from stillframe.api.vpc_v1.errors import exception_handlers
 from stillframe.api.vpc_v1.not_offered import not_offered
 from stillframe.config import Settings
@@ -230,5 +231,8 @@ handlers = [
         route_handlers=[*_offered, *publicips.handlers, *not_offered],
         guards=[require_own_project],
         exception_handlers=exception_handlers,
-    )
+    ),
+    Router(
+        path="/", route_handlers=peerings.handlers, guards=[require_own_project], exception_handlers=as_neutron_does
+    ),
 ]

@@ -422,11 +422,60 @@ def upgrade() -> None:
     sa.Column('admin_state_up', sa.Boolean(), nullable=False),
     sa.Column('has_gateway', sa.Boolean(), nullable=False),
     sa.Column('enable_snat', sa.Boolean(), nullable=False),
+    sa.Column('routes', sa.JSON(), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_routers'))
     )
     with op.batch_alter_table('routers', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_routers_project_id'), ['project_id'], unique=False)
 
+    op.create_table('peerings',
+    sa.Column('id', sa.String(length=36), nullable=False),
+    sa.Column('project_id', sa.String(length=32), nullable=False),
+    sa.Column('name', sa.String(length=255), nullable=False),
+    sa.Column('description', sa.Text(), nullable=False),
+    sa.Column('tags', sa.JSON(), nullable=False),
+    sa.Column('created_at', stillframe.db.schema.UtcTime(), nullable=False),
+    sa.Column('updated_at', stillframe.db.schema.UtcTime(), nullable=False),
+    sa.Column('router_id', sa.String(length=36), nullable=False),
+    sa.Column('peer_router_id', sa.String(length=36), nullable=False),
+    sa.Column('peer_project_id', sa.String(length=32), nullable=False),
+    sa.Column('status', sa.String(length=18), nullable=False),
+    sa.ForeignKeyConstraint(['peer_router_id'], ['routers.id'], name=op.f('fk_peerings_peer_router_id')),
+    sa.ForeignKeyConstraint(['router_id'], ['routers.id'], name=op.f('fk_peerings_router_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_peerings'))
+    )
+    with op.batch_alter_table('peerings', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_peerings_peer_project_id'), ['peer_project_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_peerings_peer_router_id'), ['peer_router_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_peerings_project_id'), ['project_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_peerings_router_id'), ['router_id'], unique=False)
+
+    op.create_table('vpc_routes',
+    sa.Column('id', sa.String(length=36), nullable=False),
+    sa.Column('project_id', sa.String(length=32), nullable=False),
+    sa.Column('name', sa.String(length=255), nullable=False),
+    sa.Column('description', sa.Text(), nullable=False),
+    sa.Column('tags', sa.JSON(), nullable=False),
+    sa.Column('created_at', stillframe.db.schema.UtcTime(), nullable=False),
+    sa.Column('updated_at', stillframe.db.schema.UtcTime(), nullable=False),
+    sa.Column('router_id', sa.String(length=36), nullable=False),
+    sa.Column('destination', sa.String(length=18), nullable=False),
+    sa.Column('peering_id', sa.String(length=36), nullable=False),
+    sa.ForeignKeyConstraint(['peering_id'], ['peerings.id'], name=op.f('fk_vpc_routes_peering_id')),
+    sa.ForeignKeyConstraint(['router_id'], ['routers.id'], name=op.f('fk_vpc_routes_router_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_vpc_routes')),
+    sa.UniqueConstraint('router_id', 'destination', name=op.f('uq_vpc_routes_router_id_destination'))
+    )
+    with op.batch_alter_table('vpc_routes', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_vpc_routes_peering_id'), ['peering_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_vpc_routes_project_id'), ['project_id'], unique=False)
+
+    op.create_table('network_quotas',
+    sa.Column('project_id', sa.String(length=32), nullable=False),
+    sa.Column('resource', sa.String(length=32), nullable=False),
+    sa.Column('maximum', sa.Integer(), nullable=False),
+    sa.PrimaryKeyConstraint('project_id', 'resource', name=op.f('pk_network_quotas'))
+    )
     op.create_table('security_groups',
     sa.Column('id', sa.String(length=36), nullable=False),
     sa.Column('project_id', sa.String(length=32), nullable=False),
@@ -1011,6 +1060,19 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_security_groups_project_id'))
 
     op.drop_table('security_groups')
+    op.drop_table('network_quotas')
+    with op.batch_alter_table('vpc_routes', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_vpc_routes_project_id'))
+        batch_op.drop_index(batch_op.f('ix_vpc_routes_peering_id'))
+
+    op.drop_table('vpc_routes')
+    with op.batch_alter_table('peerings', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_peerings_router_id'))
+        batch_op.drop_index(batch_op.f('ix_peerings_project_id'))
+        batch_op.drop_index(batch_op.f('ix_peerings_peer_router_id'))
+        batch_op.drop_index(batch_op.f('ix_peerings_peer_project_id'))
+
+    op.drop_table('peerings')
     with op.batch_alter_table('routers', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_routers_project_id'))
 
