@@ -15,6 +15,7 @@ from litestar.types import ASGIApp
 from stillframe.api import compute_v2, console, identity_v3, image_v2, ims, network_v2, volume_v3, vpc_v1
 from stillframe.api.asgi import ByPort, RequestLog
 from stillframe.api.auth import AuthMiddleware
+from stillframe.api.responses import EmptyOrJson
 from stillframe.db import Database, Transaction
 from stillframe.identity.model import Caller
 from stillframe.jobs.resources import Resources
@@ -79,6 +80,7 @@ def _service(name: str, packages: tuple[Any, ...], resources: Resources) -> ASGI
             "resources": Provide(lambda: resources, sync_to_thread=False),
             "token_keys": Provide(lambda: token_keys, sync_to_thread=False),
         },
+        response_class=EmptyOrJson,
         openapi_config=None,
         logging_config=None,
         request_max_body_size=MAX_BODY_BYTES,

@@ -12,6 +12,7 @@ from litestar import Litestar, Request
 from litestar.di import Provide
 from msgspec.structs import replace
 
+from stillframe.api.responses import EmptyOrJson
 from stillframe.app import provide_tx
 from stillframe.blobs.layout import DataLayout
 from stillframe.config import Settings
@@ -209,6 +210,7 @@ def _build_door(package: Any, resources: Callable[[], Resources]) -> Any:
             "database": Provide(lambda: resources().database, sync_to_thread=False),
             "resources": Provide(resources, sync_to_thread=False),
         },
+        response_class=EmptyOrJson,
         openapi_config=None,
         logging_config=None,
         request_max_body_size=4 * 1024 * 1024,

@@ -107,3 +107,25 @@ async def test_quotas_and_strangers(door: Door, world: World) -> None:
     assert (await door.get(f"/v1/{OURS}/jobs/{new_uuid()}")).status_code == 404
     door.speak_as(THEIRS)
     assert (await door.get(f"/v1/{THEIRS}/jobs/{answer.json()['job_id']}")).status_code == 404
+
+
+async def test_snapshots_live_by_the_paths_of_evs(door: Door, world: World) -> None:
+    made = (await door.post(f"/v2.1/{OURS}/cloudvolumes", json={"volume": WANTED})).json()
+    await world.run_jobs()
+    wanted = {"volume_id": made["volume_ids"][0], "name": "s"}
+    taken = await door.post(f"{BASE}/cloudsnapshots", json={"snapshot": wanted})
+    assert (taken.status_code, taken.json()["snapshot"]["status"]) == (202, "creating")
+    await world.run_jobs()
+    listed = (await door.get(f"{BASE}/cloudsnapshots/detail?volume_id={wanted['volume_id']}")).json()
+    assert (listed["count"], listed["snapshots"][0]["status"]) == (1, "available")
+    url = f"{BASE}/cloudsnapshots/{taken.json()['snapshot']['id']}"
+    assert (await door.put(url, json={"snapshot": {"name": "t"}})).json()["snapshot"]["name"] == "t"
+    gone = await door.delete(url)
+    assert (gone.status_code, gone.content) == (202, b"")
+    answer = await door.get(url)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "EVS.1070")
+
+
+async def test_what_is_ordered_is_not_attached_as_well(door: Door) -> None:
+    answer = await door.post(f"/v2.1/{OURS}/cloudvolumes", json={"volume": WANTED, "server_id": new_uuid()})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (501, "EVS.1070")

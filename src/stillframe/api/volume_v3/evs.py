@@ -40,8 +40,7 @@ class ExtendBody(Struct):
 
 @post("/cloudvolumes", status_code=200)
 async def create_volumes(request: AnyRequest, tx: Transaction, caller: Caller, settings: Settings) -> Json:
-    wanted = decode_body(await request.body(), wire.CreateBody).volume
-    new, count = wire.new_volumes(wanted)
+    new, count = wire.new_volumes(decode_body(await request.body(), wire.CreateBody))
     made, job = await evs_jobs.create_volumes(tx, caller, settings, new, count)
     return {"job_id": job.id, "volume_ids": [volume.id for volume in made]}
 
@@ -67,10 +66,10 @@ async def show_volume(request: AnyRequest, volume_id: str, tx: Transaction, call
 
 @put("/cloudvolumes/{volume_id:str}", status_code=200)
 async def update_volume(request: AnyRequest, volume_id: str, tx: Transaction, caller: Caller) -> Json:
+    """Huawei's SDK looks for the volume's fields outside of `volume`."""
     changes = wire.changes_of(decode_body(await request.body(), wire.ChangesBody).volume)
-    return {
-        "volume": wire.volume_to_wire(await volumes.update_volume(tx, caller, volume_id, **changes), base_url(request))
-    }
+    volume = wire.volume_to_wire(await volumes.update_volume(tx, caller, volume_id, **changes), base_url(request))
+    return {**volume, "volume": volume}
 
 
 @delete("/cloudvolumes/{volume_id:str}", status_code=200)
@@ -144,3 +143,5 @@ handlers = [
     show_old_tags,
     replace_old_tags,
 ]
+
+paid_handlers = [create_volumes, extend_volume]

@@ -60,6 +60,7 @@ class Wanted(Struct, rename={"image_ref": "imageRef"}):
 
 class CreateBody(Struct):
     volume: Wanted
+    server_id: str | None = None
 
 
 class Changes(Struct):
@@ -85,8 +86,11 @@ class OldTags(Struct):
     tags: dict[str, str]
 
 
-def new_volumes(wanted: Wanted) -> tuple[NewVolume, int]:
+def new_volumes(body: CreateBody) -> tuple[NewVolume, int]:
     """And how many of them. Raises: InvalidInputError naming the field, NotOfferedError."""
+    wanted = body.volume
+    if body.server_id:
+        raise NotOfferedError("A volume is attached by a request of its own: leave server_id out.")
     if not wanted.availability_zone:
         raise InvalidInputError("invalid availability zone!", field="availability_zone")
     if wanted.volume_type not in VOLUME_TYPES:

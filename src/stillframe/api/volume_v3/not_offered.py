@@ -17,3 +17,9 @@ not_offered = missing_routes(
     Missing("PUT", "/os-quota-sets/{of_project:str}", "set quotas of single projects: settings do so for all"),
     Missing("DELETE", "/os-quota-sets/{of_project:str}", "set quotas of single projects: settings do so for all"),
 )
+
+evs_not_offered = missing_routes(
+    Missing("POST", "/cloudsnapshots/{snapshot_id:str}/rollback", "revert volumes to their snapshots"),
+    Missing("GET", "/cloudvolumes/tags", "list the tags of all volumes"),
+    Missing("POST", "/cloudvolumes/resource_instances/action", "find volumes by their tags"),
+)

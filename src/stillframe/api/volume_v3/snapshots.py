@@ -1,6 +1,6 @@
-"""Snapshots: decode, one service call, encode.
+"""Snapshots: decode, one service call, encode. Cinder's paths begin with /snapshots, those of EVS with /cloudsnapshots.
 
-Source: OpenStack Block Storage API v3 reference, "Volume snapshots".
+Source: OpenStack Block Storage API v3 reference, "Volume snapshots"; EVS API reference, "Snapshots".
 """
 
 from typing import Any
@@ -61,7 +61,7 @@ class SnapshotChangesBody(Struct):
     snapshot: SnapshotChanges
 
 
-@post("/snapshots", status_code=202)
+@post("/", status_code=202)
 async def create_snapshot(request: AnyRequest, tx: Transaction, caller: Caller, settings: Settings) -> Json:
     wanted = decode_body(await request.body(), CreateSnapshotBody).snapshot
     new = NewSnapshot(
@@ -74,23 +74,29 @@ async def create_snapshot(request: AnyRequest, tx: Transaction, caller: Caller, 
     return {"snapshot": snapshot_to_wire(await snapshots.create_snapshot(tx, caller, settings, new))}
 
 
-@get("/snapshots")
+@get("/")
 async def list_snapshots(request: AnyRequest, tx: Transaction, caller: Caller) -> Json:
     return await _page(request, tx, caller, detailed=False)
 
 
-@get("/snapshots/detail")
+@get("/detail")
 async def list_snapshots_detailed(request: AnyRequest, tx: Transaction, caller: Caller) -> Json:
     return await _page(request, tx, caller, detailed=True)
 
 
-async def _page(request: AnyRequest, tx: Transaction, caller: Caller, *, detailed: bool) -> Json:
+@get("/detail")
+async def list_cloudsnapshots(request: AnyRequest, tx: Transaction, caller: Caller) -> Json:
+    """EVS counts them without being asked."""
+    return await _page(request, tx, caller, detailed=True, counted=True)
+
+
+async def _page(request: AnyRequest, tx: Transaction, caller: Caller, *, detailed: bool, counted: bool = False) -> Json:
     pairs = query_pairs(request)
     given = dict(pairs)
     query = _query(given)
     found = await snapshots.list_snapshots(tx, caller, query)
     answer: Json = {"snapshots": [snapshot_to_wire(snapshot, detailed=detailed) for snapshot in found]}
-    if is_true(given.get("with_count")):
+    if counted or is_true(given.get("with_count")):
         answer["count"] = await snapshots.count_snapshots(tx, caller, query)
     if found and len(found) == query.limit:
         path = f"{base_url(request)}{request.scope['path']}"
@@ -118,12 +124,12 @@ def _query(given: dict[str, str]) -> SnapshotQuery:
     )
 
 
-@get("/snapshots/{snapshot_id:str}")
+@get("/{snapshot_id:str}")
 async def show_snapshot(snapshot_id: str, tx: Transaction, caller: Caller) -> Json:
     return {"snapshot": snapshot_to_wire(await snapshots.get_snapshot(tx, caller, snapshot_id))}
 
 
-@put("/snapshots/{snapshot_id:str}", status_code=200)
+@put("/{snapshot_id:str}", status_code=200)
 async def update_snapshot(request: AnyRequest, snapshot_id: str, tx: Transaction, caller: Caller) -> Json:
     wanted = decode_body(await request.body(), SnapshotChangesBody).snapshot
     changes = {
@@ -134,35 +140,35 @@ async def update_snapshot(request: AnyRequest, snapshot_id: str, tx: Transaction
     return {"snapshot": snapshot_to_wire(await snapshots.update_snapshot(tx, caller, snapshot_id, **given))}
 
 
-@delete("/snapshots/{snapshot_id:str}", status_code=202)
+@delete("/{snapshot_id:str}", status_code=202)
 async def delete_snapshot(snapshot_id: str, tx: Transaction, caller: Caller) -> None:
     await snapshots.delete_snapshot(tx, caller, snapshot_id)
 
 
-@get("/snapshots/{snapshot_id:str}/metadata")
+@get("/{snapshot_id:str}/metadata")
 async def list_metadata(snapshot_id: str, tx: Transaction, caller: Caller) -> Json:
     return {"metadata": (await snapshots.get_snapshot(tx, caller, snapshot_id)).metadata}
 
 
-@post("/snapshots/{snapshot_id:str}/metadata", status_code=200)
+@post("/{snapshot_id:str}/metadata", status_code=200)
 async def merge_metadata(request: AnyRequest, snapshot_id: str, tx: Transaction, caller: Caller) -> Json:
     wanted = decode_body(await request.body(), MetadataBody).metadata
     return {"metadata": await _set(tx, caller, snapshot_id, wanted)}
 
 
-@put("/snapshots/{snapshot_id:str}/metadata", status_code=200)
+@put("/{snapshot_id:str}/metadata", status_code=200)
 async def replace_metadata(request: AnyRequest, snapshot_id: str, tx: Transaction, caller: Caller) -> Json:
     metadata = checked_metadata(decode_body(await request.body(), MetadataBody).metadata)
     await snapshots.update_snapshot(tx, caller, snapshot_id, metadata=metadata)
     return {"metadata": metadata}
 
 
-@get("/snapshots/{snapshot_id:str}/metadata/{key:str}")
+@get("/{snapshot_id:str}/metadata/{key:str}")
 async def show_metadata_item(snapshot_id: str, key: str, tx: Transaction, caller: Caller) -> Json:
     return {"meta": {key: _item(await snapshots.get_snapshot(tx, caller, snapshot_id), key)}}
 
 
-@put("/snapshots/{snapshot_id:str}/metadata/{key:str}", status_code=200)
+@put("/{snapshot_id:str}/metadata/{key:str}", status_code=200)
 async def set_metadata_item(request: AnyRequest, snapshot_id: str, key: str, tx: Transaction, caller: Caller) -> Json:
     wanted = decode_body(await request.body(), MetadataItemBody).meta
     if list(wanted) != [key]:
@@ -171,7 +177,7 @@ async def set_metadata_item(request: AnyRequest, snapshot_id: str, key: str, tx:
     return {"meta": wanted}
 
 
-@delete("/snapshots/{snapshot_id:str}/metadata/{key:str}", status_code=200)
+@delete("/{snapshot_id:str}/metadata/{key:str}", status_code=200)
 async def delete_metadata_item(snapshot_id: str, key: str, tx: Transaction, caller: Caller) -> None:
     snapshot = await snapshots.get_snapshot(tx, caller, snapshot_id, lock=True)
     _item(snapshot, key)
@@ -206,3 +212,4 @@ handlers = [
     set_metadata_item,
     delete_metadata_item,
 ]
+evs_handlers = [create_snapshot, list_cloudsnapshots, show_snapshot, update_snapshot, delete_snapshot]
