@@ -15,7 +15,7 @@ from stillframe.jobs import service as jobs
 from stillframe.jobs.model import Lane, NewJob, Service
 from stillframe.kit.clock import utcnow
 from stillframe.kit.ids import new_hex_id, new_uuid, normalized_uuid
-from stillframe.servers import keypairs, nics, rows
+from stillframe.servers import keypairs, nics, rows, tag_rows
 from stillframe.servers.birth_disks import check_disks, plan_disks
 from stillframe.servers.hosts import require_host_memory
 from stillframe.servers.model import NewServer, Server, ServerUsage, TaskState, VmState
@@ -54,7 +54,6 @@ async def create_server(tx: Transaction, caller: Caller, settings: Settings, new
         task_state=TaskState.SCHEDULING,
         job_id=new_hex_id(),
         metadata=new.metadata,
-        tags=new.tags,
         key_name=keypair.name if keypair else None,
         public_key=keypair.public_key if keypair else None,
         user_data=new.user_data,
@@ -63,6 +62,7 @@ async def create_server(tx: Transaction, caller: Caller, settings: Settings, new
         updated_at=now,
     )
     await rows.insert_server(tx, server)
+    await tag_rows.put_tags(tx, server.id, new.tags)
     with as_invalid_input():
         await nics.make_nics(tx, caller, server, new)
     planned = await plan_disks(tx, settings, server, disks)

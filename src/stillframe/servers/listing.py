@@ -12,8 +12,10 @@ import msgspec
 import sqlalchemy as sa
 
 from stillframe.db import Transaction, UtcTime
+from stillframe.servers import tag_rows
 from stillframe.servers.model import STATES_OF_STATUS, Server, ServerStatus
 from stillframe.servers.rows import server_from_row, servers
+from stillframe.servers.tag_rows import TagFilter
 
 
 class SortKey(enum.StrEnum):
@@ -53,6 +55,7 @@ class ServerQuery(msgspec.Struct, frozen=True, kw_only=True):
     """A part of an address, or with `^` and `$` its start and its end."""
     server_ids: frozenset[str] | None = None
     availability_zone: str | None = None
+    tags: TagFilter = TagFilter()
     changed_since: datetime | None = None
     every_project: bool = False
     marker: str | None = None
@@ -91,7 +94,7 @@ def _conditions(project_id: str, query: ServerQuery) -> list[sa.ColumnElement[bo
         conditions.append(servers.c.updated_at >= sa.literal(query.changed_since, UtcTime))
     if query.status is not None:
         conditions.append(_has_status(query.status))
-    return conditions
+    return conditions + tag_rows.conditions(query.tags)
 
 
 def _has_status(status: ServerStatus) -> sa.ColumnElement[bool]:

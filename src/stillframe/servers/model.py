@@ -220,7 +220,6 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     job_id: str | None
     """The job that carries out the task; None also while an image is captured."""
     metadata: dict[str, str] = msgspec.field(default_factory=dict)
-    tags: tuple[str, ...] = ()
     key_name: str | None = None
     public_key: str | None = None
     user_data: str | None = None
@@ -240,6 +239,8 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     """Its disks, the system disk first; not a column of its row."""
     nics: tuple[Nic, ...] = ()
     """Its network cards in their order; not columns of its row either."""
+    tags: tuple[str, ...] = ()
+    """In a table of their own, in the order of their letters."""
 
     @property
     def status(self) -> ServerStatus:

@@ -39,7 +39,6 @@ servers = sa.Table(
     sa.Column("task_state", sa.String(32)),
     sa.Column("job_id", sa.String(36)),
     sa.Column("metadata", sa.JSON, nullable=False),
-    sa.Column("tags", sa.JSON, nullable=False),
     sa.Column("key_name", sa.String(255)),
     sa.Column("public_key", sa.Text),
     sa.Column("user_data", sa.Text),
@@ -84,7 +83,7 @@ _RESIZING = (TaskState.RESIZE_PREP, TaskState.RESIZE_FINISH, TaskState.RESIZE_RE
 
 
 def server_from_row(row: sa.Row[Any]) -> Server:
-    """Without its volumes."""
+    """Without its tags, volumes and cards."""
     fields = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented name
     flavor = Flavor(
         id=fields.pop("flavor_id"),
@@ -100,7 +99,6 @@ def server_from_row(row: sa.Row[Any]) -> Server:
             "flavor": flavor,
             "vm_state": VmState(fields["vm_state"]),
             "task_state": TaskState(task_state) if task_state else None,
-            "tags": tuple(fields["tags"]),
             "locked_by": Locker(fields["locked_by"]) if fields["locked_by"] else None,
             "resized_from": msgspec.convert(fields["resized_from"], ResizedFrom) if fields["resized_from"] else None,
             "fault": Fault(code=code, message=message, created_at=created_at) if code else None,
@@ -109,14 +107,13 @@ def server_from_row(row: sa.Row[Any]) -> Server:
 
 
 def _columns(server: Server) -> dict[str, Any]:
-    apart = {"flavor", "fault", "volumes", "nics"}
+    apart = {"flavor", "fault", "tags", "volumes", "nics"}
     values = {name: getattr(server, name) for name in server.__struct_fields__ if name not in apart}
     return values | {
         "flavor_id": server.flavor.id,
         "vcpus": server.flavor.vcpus,
         "ram_mib": server.flavor.ram_mib,
         "extra_specs": server.flavor.extra_specs,
-        "tags": list(server.tags),
         "resized_from": msgspec.to_builtins(server.resized_from),
         "fault_code": server.fault.code if server.fault else None,
         "fault_message": server.fault.message if server.fault else None,

@@ -31,7 +31,7 @@ from stillframe.kit.clock import utcnow
 from stillframe.kit.ids import is_uuid, new_hex_id
 from stillframe.kit.units import TIB
 from stillframe.networks import ports
-from stillframe.servers import listing, rows
+from stillframe.servers import listing, rows, tag_rows
 from stillframe.servers.hosts import require_host_memory
 from stillframe.servers.listing import ServerQuery
 from stillframe.servers.model import (
@@ -262,10 +262,13 @@ def _address_test(pattern: str) -> Callable[[str], bool]:
 
 
 async def _with_parts(tx: Transaction, servers: list[Server]) -> list[Server]:
-    """With their disks and network cards."""
+    """With their disks, network cards and tags."""
     ids = [server.id for server in servers]
     attached, nics = await volumes.list_attached(tx, ids), await ports.list_nics(tx, ids)
-    return [replace(server, volumes=attached[server.id], nics=nics[server.id]) for server in servers]
+    tags = await tag_rows.list_tags(tx, ids)
+    return [
+        replace(server, volumes=attached[server.id], nics=nics[server.id], tags=tags[server.id]) for server in servers
+    ]
 
 
 async def lock_own_server(tx: Transaction, caller: Caller, server_id: str) -> Server:

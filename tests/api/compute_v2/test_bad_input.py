@@ -65,7 +65,7 @@ def mutated(world: World) -> dict[str, dict[str, Any]]:
         "count of text": {"min_count": "many"},
         "huge count": {"max_count": 10**30},
         "too many tags": {"tags": [str(number) for number in range(51)]},
-        "long tag": {"tags": ["x" * 61]},
+        "long tag": {"tags": ["x" * 81]},
         "unknown group": {"security_groups": [{"name": "web"}]},
         "two boot disks": {"block_device_mapping_v2": [disk, disk]},
         "another image on the disk": {"block_device_mapping_v2": [{**disk, "uuid": new_uuid()}]},

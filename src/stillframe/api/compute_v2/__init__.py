@@ -10,7 +10,7 @@ from litestar.connection import ASGIConnection
 from litestar.di import Provide
 from litestar.handlers import BaseRouteHandler
 
-from stillframe.api.compute_v2 import attachments, discovery, interfaces, others, servers
+from stillframe.api.compute_v2 import attachments, discovery, interfaces, others, servers, tags
 from stillframe.api.compute_v2.actions import run_action
 from stillframe.api.compute_v2.discovery import OPEN_REQUESTS
 from stillframe.api.compute_v2.errors import exception_handlers
@@ -34,6 +34,7 @@ def _router(path: str) -> Router:
             *servers.handlers,
             *attachments.handlers,
             *interfaces.handlers,
+            *tags.handlers,
             run_action,
             *others.handlers,
             *not_offered,

@@ -11,8 +11,6 @@ _CLOUDSERVER = f"{_CLOUDSERVERS}/{{server_id:str}}"
 
 not_offered = missing_routes(
     Missing("POST", f"{_SERVER}/remote-consoles", "open remote consoles"),
-    Missing("PUT", f"{_SERVER}/tags", "replace the tags of a server"),
-    Missing("DELETE", f"{_SERVER}/tags", "remove the tags of a server"),
 )
 
 ecs_not_offered = missing_routes(

@@ -13,6 +13,7 @@ from litestar import Request
 from stillframe.errors import InvalidInputError
 from stillframe.servers.listing import NEWEST_FIRST, ServerQuery, Sort, SortKey
 from stillframe.servers.model import ServerStatus
+from stillframe.servers.tag_rows import TagFilter
 
 MAX_LIMIT = 1000
 _TRUE = frozenset({"1", "t", "true", "on", "y", "yes"})
@@ -72,6 +73,7 @@ def server_query(pairs: list[tuple[str, str]]) -> ServerQuery | None:
         server_id=given.get("uuid") or None,
         address_pattern=given.get("ip") or None,
         availability_zone=given.get("availability_zone") or None,
+        tags=_tag_filter(given),
         changed_since=_moment(given["changes-since"]) if given.get("changes-since") else None,
         every_project=every_project,
         marker=given.get("marker") or None,
@@ -83,6 +85,20 @@ def server_query(pairs: list[tuple[str, str]]) -> ServerQuery | None:
 def next_page(path: str, pairs: list[tuple[str, str]], last_id: str) -> list[dict[str, str]]:
     query = urlencode([pair for pair in pairs if pair[0] != "marker"] + [("marker", last_id)])
     return [{"rel": "next", "href": f"{path}?{query}"}]
+
+
+def _tag_filter(given: dict[str, str]) -> TagFilter:
+    return TagFilter(
+        all_of=tag_list(given.get("tags")),
+        any_of=tag_list(given.get("tags-any")),
+        not_all_of=tag_list(given.get("not-tags")),
+        none_of=tag_list(given.get("not-tags-any")),
+    )
+
+
+def tag_list(text: str | None) -> tuple[str, ...]:
+    """Between commas."""
+    return tuple(dict.fromkeys(tag.strip() for tag in (text or "").split(",") if tag.strip()))
 
 
 def _status(text: str | None) -> ServerStatus | None:

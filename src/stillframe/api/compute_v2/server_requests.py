@@ -15,13 +15,13 @@ from stillframe.api.compute_v2.bodies import int_of
 from stillframe.errors import InvalidInputError, NotOfferedError
 from stillframe.networks.ports import WantedNic
 from stillframe.servers.model import NewServer
+from stillframe.servers.tagging import MAX_TAG_LENGTH, MAX_TAGS, checked_tag
 
 MAX_USER_DATA_LENGTH = 65535
-MAX_TAGS = 50
 
 Text = Annotated[str, Meta(max_length=255)]
 Key = Annotated[str, Meta(min_length=1, max_length=255)]
-Tag = Annotated[str, Meta(min_length=1, max_length=60)]
+Tag = Annotated[str, Meta(min_length=1, max_length=MAX_TAG_LENGTH)]
 
 
 class NetworkWanted(Struct):
@@ -81,7 +81,7 @@ def new_server(wanted: ServerWanted) -> NewServer:
         key_name=wanted.key_name or None,
         user_data=checked_user_data(wanted.user_data),
         metadata=wanted.metadata or {},
-        tags=tuple(dict.fromkeys(wanted.tags or ())),
+        tags=tuple(checked_tag(tag) for tag in wanted.tags or ()),
         availability_zone=wanted.availability_zone or None,
         root_disk=disks.root,
         data_disks=disks.data,

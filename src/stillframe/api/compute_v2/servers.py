@@ -178,11 +178,6 @@ async def list_actions(server_id: str, tx: Transaction, caller: Caller) -> Json:
     return {"instanceActions": []}
 
 
-@get("/servers/{server_id:str}/tags")
-async def list_tags(server_id: str, tx: Transaction, caller: Caller) -> Json:
-    return {"tags": list((await servers.get_server(tx, caller, server_id)).tags)}
-
-
 handlers = [
     create_server,
     list_servers,
@@ -198,5 +193,4 @@ handlers = [
     delete_metadata_item,
     show_password,
     list_actions,
-    list_tags,
 ]

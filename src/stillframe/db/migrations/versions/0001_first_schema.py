@@ -166,7 +166,6 @@ def upgrade() -> None:
     sa.Column('task_state', sa.String(length=32), nullable=True),
     sa.Column('job_id', sa.String(length=36), nullable=True),
     sa.Column('metadata', sa.JSON(), nullable=False),
-    sa.Column('tags', sa.JSON(), nullable=False),
     sa.Column('key_name', sa.String(length=255), nullable=True),
     sa.Column('public_key', sa.Text(), nullable=True),
     sa.Column('user_data', sa.Text(), nullable=True),
@@ -191,6 +190,12 @@ def upgrade() -> None:
         batch_op.create_index('ix_servers_reservation_id', ['reservation_id'], unique=False)
         batch_op.create_index('ix_servers_vm_state', ['vm_state'], unique=False)
 
+    op.create_table('server_tags',
+    sa.Column('server_id', sa.String(length=36), nullable=False),
+    sa.Column('tag', sa.String(length=255), nullable=False),
+    sa.ForeignKeyConstraint(['server_id'], ['servers.id'], name=op.f('fk_server_tags_server_id'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('server_id', 'tag', name=op.f('pk_server_tags'))
+    )
     op.create_table('images',
     sa.Column('id', sa.String(length=36), nullable=False),
     sa.Column('project_id', sa.String(length=255), nullable=False),
@@ -1163,6 +1168,7 @@ def downgrade() -> None:
         batch_op.drop_index('ix_images_all', sqlite_where=sa.text('deleted_at IS NULL'), postgresql_where=sa.text('deleted_at IS NULL'))
 
     op.drop_table('images')
+    op.drop_table('server_tags')
     with op.batch_alter_table('servers', schema=None) as batch_op:
         batch_op.drop_index('ix_servers_vm_state')
         batch_op.drop_index('ix_servers_reservation_id')
