@@ -12,7 +12,7 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.types import ASGIApp
 
-from stillframe.api import compute_v2, console, identity_v3, image_v2, ims, network_v2, volume_v3, vpc_v1
+from stillframe.api import compute_v2, console, ecs_v1, identity_v3, image_v2, ims, network_v2, volume_v3, vpc_v1
 from stillframe.api.asgi import ByPort, RequestLog
 from stillframe.api.auth import AuthMiddleware
 from stillframe.api.responses import EmptyOrJson
@@ -24,7 +24,7 @@ from stillframe.kit.units import MIB
 DOORS: dict[str, tuple[Any, ...]] = {
     "identity": (identity_v3,),
     "image": (image_v2, ims),
-    "compute": (compute_v2,),
+    "compute": (compute_v2, ecs_v1),
     "volume": (volume_v3,),
     "network": (network_v2, vpc_v1),
     "console": (console,),

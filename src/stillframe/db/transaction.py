@@ -1,6 +1,7 @@
 """One unit of work: a connection inside a transaction, and what shall happen once it is committed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import sqlalchemy as sa
@@ -27,6 +28,17 @@ class Transaction:
 
     async def scalar(self, statement: sa.Executable) -> Any:
         return (await self._connection.execute(statement)).scalar()
+
+    @asynccontextmanager
+    async def rehearsal(self) -> AsyncIterator[None]:
+        """What happens inside is undone at the end, whether it went well or not."""
+        wakes_worker = self.wakes_worker
+        savepoint = await self._connection.begin_nested()
+        try:
+            yield
+        finally:
+            await savepoint.rollback()
+            self.wakes_worker = wakes_worker
 
     def wake_worker_on_commit(self) -> None:
         """Tell the worker right after the commit that there is a job to start."""

@@ -55,6 +55,10 @@ async def get_job(tx: Transaction, job_id: str) -> Job | None:
     return _job(row) if row else None
 
 
+async def list_jobs(tx: Transaction, job_ids: Collection[str]) -> list[Job]:
+    return [_job(row) for row in await tx.all(sa.select(jobs).where(jobs.c.id.in_(job_ids)))] if job_ids else []
+
+
 async def update_live_job(tx: Transaction, job_id: str, **values: Any) -> bool:
     """False when the job has ended already (or never was): a final state never changes."""
     result = await tx.execute(sa.update(jobs).where(jobs.c.id == job_id, jobs.c.state.in_(LIVE)).values(**values))

@@ -53,6 +53,15 @@ async def submit_job(tx: Transaction, new: NewJob) -> Job:
     return job
 
 
+async def record_job(tx: Transaction, new: NewJob, result: dict[str, Any]) -> Job:
+    """A job that no worker carries out: the request has done it, or it is nothing but its parts, which are jobs
+    themselves, in `args["job_ids"]`. Raises: JobNotStoredError.
+    """
+    job = await submit_job(tx, new)
+    await succeed_job(tx, job.id, result)
+    return replace(job, state=JobState.SUCCEEDED, result=result)
+
+
 async def record_sub_jobs(
     tx: Transaction, job: Job, parts: Sequence[tuple[str, dict[str, Any]]]
 ) -> dict[str, list[dict[str, Any]]]:
@@ -112,6 +121,12 @@ async def find_job(tx: Transaction, job_id: str, service: Service) -> Job:
     if job is None or job.service is not service:
         raise NotFoundError(f"No job with id {job_id[:64]} was found.")
     return job
+
+
+async def list_jobs(tx: Transaction, job_ids: Sequence[str]) -> list[Job]:
+    """In that order, those that are not forgotten yet."""
+    found = {job.id: job for job in await rows.list_jobs(tx, job_ids)}
+    return [found[job_id] for job_id in job_ids if job_id in found]
 
 
 async def list_jobs_of_service(tx: Transaction, service: Service, query: JobQuery) -> list[Job]:

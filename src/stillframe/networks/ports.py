@@ -379,6 +379,12 @@ async def release_nic(tx: Transaction, port: Port) -> None:
         await rows.update(tx, free)
 
 
+async def remove_floating_ips(tx: Transaction, port: Port) -> None:
+    """Those that lead to it. Safe to repeat."""
+    for floating in await rows.find(tx, FloatingIp, port_id=port.id):
+        await rows.delete(tx, floating)
+
+
 async def resolve_groups(tx: Transaction, caller: Caller, names: Sequence[str]) -> tuple[str, ...]:
     """Ids of groups given by id or by name. Raises: NetworkNotFoundError; ConflictError for an unclear name."""
     groups = await list_things(tx, caller, SecurityGroup)

@@ -45,6 +45,8 @@ class ServerQuery(msgspec.Struct, frozen=True, kw_only=True):
 
     name_pattern: str | None = None
     status: ServerStatus | None = None
+    statuses: tuple[ServerStatus, ...] | None = None
+    """One of them."""
     flavor_id: str | None = None
     image_id: str | None = None
     user_id: str | None = None
@@ -54,12 +56,14 @@ class ServerQuery(msgspec.Struct, frozen=True, kw_only=True):
     address_pattern: str | None = None
     """A part of an address, or with `^` and `$` its start and its end."""
     server_ids: frozenset[str] | None = None
+    id_prefix: str = ""
     availability_zone: str | None = None
     tags: TagFilter = TagFilter()
     changed_since: datetime | None = None
     every_project: bool = False
     marker: str | None = None
     limit: int | None = None
+    offset: int = 0
     sorts: tuple[Sort, ...] = NEWEST_FIRST
 
 
@@ -72,7 +76,12 @@ async def list_servers(tx: Transaction, project_id: str, query: ServerQuery, aft
     for sort in sorts:
         column = servers.c[sort.key]
         statement = statement.order_by(column.desc() if sort.descending else column)
-    return [server_from_row(row) for row in await tx.all(statement.limit(query.limit))]
+    return [server_from_row(row) for row in await tx.all(statement.limit(query.limit).offset(query.offset))]
+
+
+async def count_servers(tx: Transaction, project_id: str, query: ServerQuery) -> int:
+    """On all pages."""
+    return int(await tx.scalar(sa.select(sa.func.count()).select_from(servers).where(*_conditions(project_id, query))))
 
 
 def _conditions(project_id: str, query: ServerQuery) -> list[sa.ColumnElement[bool]]:
@@ -94,6 +103,10 @@ def _conditions(project_id: str, query: ServerQuery) -> list[sa.ColumnElement[bo
         conditions.append(servers.c.updated_at >= sa.literal(query.changed_since, UtcTime))
     if query.status is not None:
         conditions.append(_has_status(query.status))
+    if query.statuses is not None:
+        conditions.append(sa.or_(sa.false(), *map(_has_status, query.statuses)))
+    if query.id_prefix:
+        conditions.append(servers.c.id.startswith(query.id_prefix, autoescape=True))
     return conditions + tag_rows.conditions(query.tags)
 
 

@@ -77,7 +77,9 @@ async def change_groups(tx: Transaction, caller: Caller, server_id: str, group: 
             await ports.set_groups(tx, nic.port, [*rest, group_id] if add else rest)
 
 
-async def release_nics(tx: Transaction, server_id: str) -> None:
-    """When the server goes. Safe to repeat."""
+async def release_nics(tx: Transaction, server_id: str, *, with_addresses: bool = False) -> None:
+    """When the server goes, and the floating addresses that lead to it, where that is asked for. Safe to repeat."""
     for nic in (await ports.list_nics(tx, [server_id]))[server_id]:
+        if with_addresses:
+            await ports.remove_floating_ips(tx, nic.port)
         await ports.release_nic(tx, nic.port)

@@ -90,11 +90,21 @@ async def list_servers(tx: Transaction, caller: Caller, query: ServerQuery) -> l
     except ServerNotFoundError:
         raise InvalidInputError(f"marker [{str(query.marker)[:255]}] not found", field="marker") from None
     project_id = caller.require_project()
-    if query.address_pattern is not None:
-        fits = _address_test(query.address_pattern)
-        ids = await ports.servers_with_address(tx, project_id, fits)
-        query = replace(query, server_ids=frozenset(ids))
+    query = await _with_addresses_found(tx, project_id, query)
     return await _with_parts(tx, await listing.list_servers(tx, project_id, query, after))
+
+
+async def count_servers(tx: Transaction, caller: Caller, query: ServerQuery) -> int:
+    """On all pages, of the caller's project."""
+    project_id = caller.require_project()
+    return await listing.count_servers(tx, project_id, await _with_addresses_found(tx, project_id, query))
+
+
+async def _with_addresses_found(tx: Transaction, project_id: str, query: ServerQuery) -> ServerQuery:
+    if query.address_pattern is None:
+        return query
+    ids = await ports.servers_with_address(tx, project_id, _address_test(query.address_pattern))
+    return replace(query, server_ids=frozenset(ids))
 
 
 async def start_server(tx: Transaction, caller: Caller, settings: Settings, server_id: str) -> Job:
@@ -102,12 +112,14 @@ async def start_server(tx: Transaction, caller: Caller, settings: Settings, serv
     return await act(tx, caller, settings, server_id, Action.START)
 
 
-async def stop_server(tx: Transaction, caller: Caller, settings: Settings, server_id: str) -> Job:
-    """The guest is asked to power off; after a while it is stopped by force.
+async def stop_server(
+    tx: Transaction, caller: Caller, settings: Settings, server_id: str, *, hard: bool = False
+) -> Job:
+    """The guest is asked to power off, and stopped by force after a while, or at once.
 
     Raises: ServerNotFoundError, ServerLockedError, ServerBusyError, ServerStateError.
     """
-    return await act(tx, caller, settings, server_id, Action.STOP)
+    return await act(tx, caller, settings, server_id, Action.STOP, args={"hard": hard})
 
 
 async def reboot_server(tx: Transaction, caller: Caller, settings: Settings, server_id: str, *, hard: bool) -> Job:
@@ -118,21 +130,37 @@ async def reboot_server(tx: Transaction, caller: Caller, settings: Settings, ser
     return await act(tx, caller, settings, server_id, Action.HARD_REBOOT if hard else Action.SOFT_REBOOT)
 
 
-async def delete_server(tx: Transaction, caller: Caller, settings: Settings, server_id: str) -> None:
-    """Ends whatever else is being done to it, but for a capture. Asking twice is harmless.
+async def delete_server(
+    tx: Transaction,
+    caller: Caller,
+    settings: Settings,
+    server_id: str,
+    *,
+    with_volumes: bool = False,
+    with_addresses: bool = False,
+) -> Job:
+    """Ends whatever else is being done to it, but for a capture. Asking twice is harmless, and changes nothing.
+
+    All its volumes go with it where that is asked for, but for those with snapshots, and so do the floating addresses
+    of its cards.
 
     Raises: ServerNotFoundError, ServerLockedError, ServerBusyError during a capture.
     """
     caller.require_writer()
     server = await lock_own_server(tx, caller, server_id)
     require_unlocked(server, caller)
-    if server.task_state is TaskState.DELETING:
-        return
+    if server.task_state is TaskState.DELETING and server.job_id is not None:
+        return await jobs.find_job(tx, server.job_id, Service.ECS)
     require_legal(server, Action.DELETE)
     if server.job_id is not None:
         with contextlib.suppress(ConflictError):  # it has just ended
             await jobs.cancel_job(tx, server.job_id, project_id=server.project_id, service=Service.ECS)
-    await begin(tx, caller, settings, server, Action.DELETE, args={"interrupted_job_id": server.job_id})
+    args = {
+        "interrupted_job_id": server.job_id,
+        "with_volumes": with_volumes,
+        "with_addresses": with_addresses,
+    }
+    return await begin(tx, caller, settings, server, Action.DELETE, args)
 
 
 async def lock_server(tx: Transaction, caller: Caller, server_id: str, reason: str | None = None) -> None:
@@ -280,7 +308,14 @@ async def lock_own_server(tx: Transaction, caller: Caller, server_id: str) -> Se
     return server
 
 
-async def act(tx: Transaction, caller: Caller, settings: Settings, server_id: str, action: Action) -> Job:
+async def act(
+    tx: Transaction,
+    caller: Caller,
+    settings: Settings,
+    server_id: str,
+    action: Action,
+    args: Mapping[str, Any] | None = None,
+) -> Job:
     """For actions that need no more than the server.
 
     Raises: ServerNotFoundError, ServerLockedError, ServerBusyError, ServerStateError, HostMemoryError.
@@ -289,7 +324,7 @@ async def act(tx: Transaction, caller: Caller, settings: Settings, server_id: st
     gets_machine = server.vm_state not in WITH_MACHINE and RULES[action].ends_in is VmState.ACTIVE
     if gets_machine:
         await require_host_memory(tx, settings, server.flavor.ram_mib)
-    return await begin(tx, caller, settings, server, action)
+    return await begin(tx, caller, settings, server, action, args)
 
 
 async def lock_for_action(tx: Transaction, caller: Caller, server_id: str, action: Action) -> Server:

@@ -26,6 +26,8 @@ class TagFilter(msgspec.Struct, frozen=True, kw_only=True):
     none_of: tuple[str, ...] = ()
     keys: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Keys that a server has, each with one of the values, or with any when there are none."""
+    any_keys: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    no_keys: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 def tag_of(key: str, value: str) -> str:
@@ -45,7 +47,10 @@ def conditions(wanted: TagFilter) -> list[sa.ColumnElement[bool]]:
     if wanted.not_all_of:
         found.append(sa.not_(sa.and_(*map(_has, wanted.not_all_of))))
     found += [sa.not_(_has(tag)) for tag in wanted.none_of]
-    found += [_has_key(key, values) for key, values in wanted.keys]
+    found += [_has_key(*one) for one in wanted.keys]
+    if wanted.any_keys:
+        found.append(sa.or_(*[_has_key(*one) for one in wanted.any_keys]))
+    found += [sa.not_(_has_key(*one)) for one in wanted.no_keys]
     return found
 
 

@@ -6,6 +6,7 @@ value. Nova's texts are as free as they come; what stands before their first `=`
 Source: OpenStack Compute API reference, "Server tags"; Open Telekom Cloud, ECS API reference, "Tag Management".
 """
 
+import re
 from collections.abc import Iterable
 
 from stillframe.db import Transaction
@@ -18,6 +19,7 @@ from stillframe.servers.tag_rows import pair_of, tag_of
 MAX_TAGS = 50
 MAX_TAG_LENGTH = 80
 MAX_PAIRS = 10
+_KEY, _VALUE = re.compile(r"[\w.:@+ -]{1,36}"), re.compile(r"[\w.:@+ -]{0,43}")
 
 Pair = tuple[str, str]
 
@@ -30,6 +32,21 @@ def checked_tag(tag: str) -> str:
             field="tags",
         )
     return tag
+
+
+def checked_pairs(pairs: Iterable[Pair]) -> list[Pair]:
+    """Raises: InvalidInputError for a key or a value that cannot be, and for a key that is there twice."""
+    checked = list(pairs)
+    for key, value in checked:
+        if not _KEY.fullmatch(key) or not _VALUE.fullmatch(value):
+            raise InvalidInputError(
+                f"Tag {key[:100]!r} is invalid: keys have 1 to 36 and values up to 43 letters, digits, spaces and "
+                "characters of _.:@+-",
+                field="tags",
+            )
+    if len({key for key, _ in checked}) < len(checked):
+        raise InvalidInputError("The tag key cannot be duplicate.", field="tag keys")
+    return checked
 
 
 async def list_tags(tx: Transaction, caller: Caller, server_id: str) -> tuple[str, ...]:
@@ -78,11 +95,11 @@ async def remove_tag(tx: Transaction, caller: Caller, server_id: str, tag: str) 
 
 async def set_pairs(tx: Transaction, caller: Caller, server_id: str, pairs: Iterable[Pair]) -> None:
     """Safe to repeat. Raises: as `replace_tags`, and for more than `MAX_PAIRS`."""
-    before, given = await _locked_tags(tx, caller, server_id), dict(pairs)
+    before, given = await _locked_tags(tx, caller, server_id), dict(checked_pairs(pairs))
     kept = [tag for tag in before if pair_of(tag)[0] not in given]
     after = {*kept, *[tag_of(key, value) for key, value in given.items()]}
     if len(after) > max(MAX_PAIRS, len(before)):
-        raise InvalidInputError(f"A server has at most {MAX_PAIRS} tags.", field="tags")
+        raise InvalidInputError(f"A server has at most {MAX_PAIRS} tags.", field="too many tags")
     await replace_tags(tx, caller, server_id, after)
 
 

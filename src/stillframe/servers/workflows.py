@@ -79,11 +79,12 @@ async def _power_off(resources: Resources, job: Job) -> None:
 
 
 async def power_off_first(resources: Resources, job: Job) -> None:
-    """Asks the guest, but for a hard reboot, and where it could not answer."""
+    """Asks the guest, unless it shall be hard, or could not answer."""
     async with resources.database.writing() as tx:
         server = await own_server(tx, job)
         await jobs.report_progress(tx, job.id, "stopping")
-    is_asked = server.vm_state not in {VmState.PAUSED, VmState.SUSPENDED} and job.args["action"] != Action.HARD_REBOOT
+    is_hard = job.args["action"] == Action.HARD_REBOOT or job.args.get("hard", False)
+    is_asked = server.vm_state not in {VmState.PAUSED, VmState.SUSPENDED} and not is_hard
     patience_s = resources.settings.machine_stop_timeout_s if is_asked else 0
     await stop_machine(resources, job.args["server_id"], patience_s)
 
@@ -144,8 +145,8 @@ async def _remove(resources: Resources, job: Job) -> None:
     await asyncio.to_thread(shutil.rmtree, resources.layout.machine_dir(server_id), ignore_errors=True)
     async with resources.database.writing() as tx:
         server = await rows.get_server(tx, server_id)
-        await volumes.detach_from_deleted_server(tx, server_id)
-        await nics.release_nics(tx, server_id)
+        await volumes.detach_from_deleted_server(tx, server_id, with_volumes=job.args["with_volumes"])
+        await nics.release_nics(tx, server_id, with_addresses=job.args["with_addresses"])
         await rows.delete_server(tx, server_id)
         await layers.release(tx, server.cdrom_layer_id if server else None)
         await jobs.succeed_job(tx, job.id, {"server_id": server_id})

@@ -258,10 +258,13 @@ async def retarget_layer(tx: Transaction, volume_id: str, old_layer_id: str, new
         raise ConflictError("The disk of the server has changed meanwhile.", cause=f"volume {volume_id}")
 
 
-async def detach_from_deleted_server(tx: Transaction, server_id: str) -> None:
-    """Volumes that end with their server go, but for those with snapshots; the others stay behind. Safe to repeat."""
+async def detach_from_deleted_server(tx: Transaction, server_id: str, *, with_volumes: bool = False) -> None:
+    """Volumes that end with their server go, or all of them, but for those with snapshots; the others stay behind.
+
+    Safe to repeat.
+    """
     for volume in await rows.list_attached(tx, [server_id]):
-        ends_with_server = volume.attachment and volume.attachment.delete_on_termination
+        ends_with_server = with_volumes or (volume.attachment and volume.attachment.delete_on_termination)
         has_snapshots = bool(await snapshot_rows.list_of_volume(tx, volume.id))
         if volume.status is VolumeStatus.CREATING or (ends_with_server and not has_snapshots):
             await discard_volume(tx, volume)

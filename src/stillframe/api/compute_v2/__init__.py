@@ -1,4 +1,4 @@
-"""The door of compute: Nova v2.1 with microversions. The ECS API of Open Telekom Cloud shares its listener.
+"""The door of compute: Nova v2.1 with microversions. The ECS API of Open Telekom Cloud, in ecs_v1, shares its listener.
 
 Source: OpenStack Compute API reference; Open Telekom Cloud, ECS API reference, "Native OpenStack Nova APIs".
 """
@@ -15,7 +15,7 @@ from stillframe.api.compute_v2.actions import run_action
 from stillframe.api.compute_v2.discovery import OPEN_REQUESTS
 from stillframe.api.compute_v2.errors import exception_handlers
 from stillframe.api.compute_v2.microversions import MicroversionMiddleware, provide_version
-from stillframe.api.compute_v2.not_offered import ecs_not_offered, not_offered
+from stillframe.api.compute_v2.not_offered import not_offered
 from stillframe.errors import InvalidInputError
 from stillframe.identity.model import Caller
 
@@ -45,6 +45,6 @@ def _router(path: str) -> Router:
     )
 
 
-handlers = [*discovery.handlers, _router("/v2.1/{project_id:str}"), _router("/v2/{project_id:str}"), *ecs_not_offered]
+handlers = [*discovery.handlers, _router("/v2.1/{project_id:str}"), _router("/v2/{project_id:str}")]
 
 __all__ = ["OPEN_REQUESTS", "exception_handlers", "handlers"]

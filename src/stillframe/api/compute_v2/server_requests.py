@@ -138,8 +138,11 @@ def _group_names(groups: list[NameRef] | None) -> tuple[str, ...] | None:
 
 
 def checked_user_data(user_data: str | None) -> str | None:
+    """Raises: InvalidInputError."""
     if not user_data:
         return None
+    if len(user_data) > MAX_USER_DATA_LENGTH:
+        raise InvalidInputError(f"User data too large. It can have {MAX_USER_DATA_LENGTH} bytes.", field="user_data")
     try:
         base64.b64decode(user_data, validate=True)
     except (binascii.Error, ValueError):
