@@ -7,10 +7,10 @@ from typing import Any
 
 import openstack
 import pytest
-from otcextensions import sdk as otc
 from otcextensions.sdk.imsv1.v1._proxy import Proxy as ImsV1
 from otcextensions.sdk.imsv2.v2._proxy import Proxy as ImsV2
 
+from tests.clients.otc import OtcConnection
 from tests.system import System
 
 pytestmark = [pytest.mark.client, pytest.mark.filterwarnings("ignore")]
@@ -19,9 +19,7 @@ pytestmark = [pytest.mark.client, pytest.mark.filterwarnings("ignore")]
 @pytest.fixture(scope="module")
 def connection(system: System) -> Any:
     config = openstack.config.OpenStackConfig(config_files=[str(system.clouds_yaml)])
-    connection = openstack.connection.Connection(config=config.get_one("stillframe"))
-    otc.load(connection)
-    return connection
+    return OtcConnection(config=config.get_one("stillframe"))
 
 
 def test_an_image_is_made_found_by_every_filter_and_changed(

@@ -10,8 +10,8 @@ from huaweicloudsdkcore.exceptions.exceptions import ClientRequestException
 from huaweicloudsdkiam.v3 import IamClient, KeystoneListProjectsRequest
 from huaweicloudsdkims import v2 as ims
 from huaweicloudsdkims.v2 import ImsClient
-from otcextensions import sdk as otc
 
+from tests.clients.otc import OtcConnection
 from tests.system import System
 
 pytestmark = pytest.mark.client
@@ -24,9 +24,7 @@ def connection(system: System) -> Any:
 
 def _connect(system: System) -> Any:
     config = openstack.config.OpenStackConfig(config_files=[str(system.clouds_yaml)])
-    connection = openstack.connection.Connection(config=config.get_one("stillframe"))
-    otc.load(connection)
-    return connection
+    return OtcConnection(config=config.get_one("stillframe"))
 
 
 def test_otcextensions_creates_waits_queries_and_deletes(connection: Any, marked_server: str) -> None:

@@ -15,6 +15,7 @@ from stillframe.identity.model import (
     Caller,
     Domain,
     DomainRef,
+    Filter,
     ListQuery,
     Project,
     ProjectFilter,
@@ -41,6 +42,7 @@ async def domain_filter(tx: Transaction, domain_id: str | None) -> str | None:
 async def list_visible_projects(
     tx: Transaction, caller: Caller, wanted: ProjectFilter, query: ListQuery = WHOLE_LIST
 ) -> list[Project]:
+    """Raises: ForbiddenError for a name in the form of an id that is not there or not the caller's to see."""
     wanted = wanted._replace(
         domain_id=await domain_filter(tx, wanted.domain_id), parent_id=await domain_filter(tx, wanted.parent_id)
     )
@@ -50,7 +52,17 @@ async def list_visible_projects(
         if wanted.domain_id not in (None, caller.at_domain_id):
             return []
         wanted = wanted._replace(domain_id=caller.at_domain_id)
-    return await account_rows.list_projects(tx, wanted, query)
+    found = await account_rows.list_projects(tx, wanted, query)
+    if not found and not caller.is_platform_admin and any(_names_an_id(each) for each in query.filters):
+        raise refusal("list_projects")
+    return found
+
+
+def _names_an_id(condition: Filter) -> bool:
+    """What openstackclient does about a project that it was not shown by its id, as in `image add project`; being
+    refused, as by Keystone, it takes the id as it was typed, whereas after an empty list it gives up.
+    """
+    return condition.name == "name" and is_hex_id(str(condition.value))
 
 
 async def list_own_projects(

@@ -5,26 +5,22 @@ them would cost a second each.
 """
 
 import asyncio
-import contextlib
-import io
 import json
-import locale
 import socket
 from collections.abc import AsyncIterator, Callable
 from typing import Any
-from unittest import mock
 
 import openstack
 import pytest
 import structlog
 import uvicorn
 from msgspec import structs
-from openstackclient import shell
-from otcextensions import sdk as otc
 
 from stillframe.app import build_services
 from stillframe.blobs.layout import DataLayout
 from stillframe.jobs.resources import Resources
+from tests.clients.command_line import run_command
+from tests.clients.otc import OtcConnection
 from tests.identity.home import PASSWORDS, Home, open_home
 
 pytestmark = pytest.mark.client
@@ -58,21 +54,11 @@ class Site:
             "OS_IDENTITY_API_VERSION": "3",
             "HOME": str(self.home.settings.data_dir),
         }
-        out, err = io.StringIO(), io.StringIO()
-        kept = locale.setlocale(locale.LC_ALL)  # the command sets this process' own, by the environment
-        with (
-            mock.patch.dict("os.environ", environment, clear=True),
-            contextlib.redirect_stdout(out),
-            contextlib.redirect_stderr(err),
-            # The service logs to the same place otherwise.
-            structlog.testing.capture_logs(),
-        ):
-            try:
-                code = shell.OpenStackShell().run(line.split())
-            finally:
-                locale.setlocale(locale.LC_ALL, kept)
-        assert code == 0, f"{line}: {out.getvalue()}{err.getvalue()}"
-        return out.getvalue()
+        # The service logs to the same place otherwise.
+        with structlog.testing.capture_logs():
+            done = run_command(line, environment)
+        assert done.code == 0, f"{line}: {done.out}{done.err}"
+        return done.out
 
     def read(self, line: str) -> Any:
         return json.loads(self.run(f"{line} -f json"))
@@ -259,10 +245,9 @@ async def test_openstacksdk_manages_identity(site: Site) -> None:
 
 async def test_otcextensions_manages_access_keys(site: Site) -> None:
     def proxy() -> None:
-        with openstack.connect(
-            auth=site.auth, region_name="eu-de", identity_api_version=3, load_yaml_config=False, load_envvars=False
-        ) as cloud:
-            otc.load(cloud)
+        loader = openstack.config.OpenStackConfig(load_yaml_config=False, load_envvars=False)
+        config = loader.get_one(auth=site.auth, region_name="eu-de", identity_api_version=3)
+        with OtcConnection(config=config) as cloud:
             identity = cloud.identity
             assert {each.name for each in identity.projects()} >= {"eu-de"}
             made = identity.create_credential(user_id=site.home.admin.id, description="by otc")

@@ -104,6 +104,14 @@ async def test_foreign_projects_are_forbidden_and_names_are_not_found(home: Home
     assert (await get(home, f"/v3/projects/{'0' * 32}", home.admin)).status_code == 404
 
 
+async def test_an_id_in_the_place_of_a_name_is_forbidden_whether_a_project_has_it_or_not(home: Home) -> None:
+    """What openstackclient does next when it was not shown a project: refused, it takes the id as given."""
+    foreign = await home.new_project()
+    for wanted in (foreign.id, "0" * 32):
+        assert (await get(home, f"/v3/projects?name={wanted}")).status_code == 403
+        assert (await get(home, f"/v3/projects?name={wanted}", home.admin)).json()["projects"] == []
+
+
 async def test_own_projects_and_domains(home: Home) -> None:
     projects = (await get(home, "/v3/auth/projects")).json()
     assert [project["id"] for project in projects["projects"]] == [home.project.id]

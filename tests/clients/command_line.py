@@ -1,0 +1,82 @@
+"""The `openstack` command inside of this process: starting Python anew for every command line costs seconds."""
+
+import contextlib
+import io
+import json
+import locale
+import shlex
+from typing import Any, NamedTuple
+from unittest import mock
+
+from openstack import exceptions
+from openstackclient import shell
+from osc_lib.clientmanager import ClientCache, ClientManager
+
+from tests.system import System
+
+# otcextensions puts another one in its place, for the whole process, once it is loaded.
+_REFUSALS_OF_OPENSTACKSDK = exceptions.raise_from_response
+
+
+class Outcome(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+class _Keyboard(io.StringIO):
+    """Nobody types; what is piped into `openstack image create` would be the image's data."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def run_command(line: str, environment: dict[str, str]) -> Outcome:
+    """One command line as from a shell, with no other variables than `environment`."""
+    out, err = io.StringIO(), io.StringIO()
+    kept = locale.setlocale(locale.LC_ALL)  # the command sets this process' own, by the environment
+    _forget_clients()
+    with (
+        mock.patch.dict("os.environ", environment, clear=True),
+        mock.patch("sys.stdin", _Keyboard()),
+        mock.patch("openstack.exceptions.raise_from_response", _REFUSALS_OF_OPENSTACKSDK),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            code = shell.OpenStackShell().run(shlex.split(line))
+        finally:
+            locale.setlocale(locale.LC_ALL, kept)
+    return Outcome(code, out.getvalue(), err.getvalue())
+
+
+def _forget_clients() -> None:
+    """The class keeps the clients that the first command made, with that one's token and addresses."""
+    for cache in vars(ClientManager).values():
+        if isinstance(cache, ClientCache):
+            cache._handle = None
+
+
+class CommandLine:
+    """Speaks for a token's project: checking the password every time takes as long as it takes an attacker."""
+
+    def __init__(self, system: System, token: str, project_id: str) -> None:
+        self._environment = {
+            "OS_AUTH_TYPE": "v3token",
+            "OS_AUTH_URL": f"{system.url('identity')}/v3",
+            "OS_TOKEN": token,
+            "OS_PROJECT_ID": project_id,
+            "OS_IDENTITY_API_VERSION": "3",
+            "OS_REGION_NAME": system.cloud()["region_name"],
+            "HOME": str(system.data_dir),
+        }
+        self.project_id = project_id
+
+    def run(self, line: str, *, refused: bool = False) -> str:
+        """What the command prints; what it complains of, when it shall be `refused`."""
+        done = run_command(line, self._environment)
+        assert (done.code != 0) is refused, f"{line}: {done.out}{done.err}"
+        return done.err if refused else done.out
+
+    def read(self, line: str) -> Any:
+        return json.loads(self.run(f"{line} -f json"))
