@@ -31,8 +31,10 @@ from stillframe.servers.workflows import finish, give_up, note_task, own_server,
 from stillframe.volumes import service as volumes
 
 
-async def resize_server(tx: Transaction, caller: Caller, settings: Settings, server_id: str, flavor_id: str) -> Job:
-    """A server that runs is shut down for it, and started again.
+async def resize_server(
+    tx: Transaction, caller: Caller, settings: Settings, server_id: str, flavor_id: str, *, confirmed: bool = False
+) -> Job:
+    """A server that runs is shut down for it, and started again. `confirmed` beforehand, it is final at its end.
 
     Raises: ServerNotFoundError, ServerLockedError, ServerBusyError, ServerStateError; InvalidInputError for a flavor
     that is not there, too small or the same; ServerQuotaExceededError, HostMemoryError.
@@ -45,7 +47,7 @@ async def resize_server(tx: Transaction, caller: Caller, settings: Settings, ser
     root = await volumes.get_root_volume(tx, server.id)
     require_memory((root.image_metadata if root else None) or {}, flavor)
     changed = await _exchange(tx, settings, server, flavor, before=server.vm_state)
-    return await begin(tx, caller, settings, changed, Action.RESIZE)
+    return await begin(tx, caller, settings, changed, Action.RESIZE, {"confirmed": confirmed})
 
 
 async def confirm_resize(tx: Transaction, caller: Caller, server_id: str) -> None:
@@ -82,9 +84,12 @@ def _before(server: Server) -> ResizedFrom:
 
 async def _start_resized(resources: Resources, job: Job) -> None:
     await note_task(resources, job, TaskState.RESIZE_FINISH)
-    await _start_if_it_ran(resources, job)
+    before = await _start_if_it_ran(resources, job)
     async with resources.database.writing() as tx:
-        await finish(tx, job, vm_state=VmState.RESIZED)
+        if job.args["confirmed"]:
+            await finish(tx, job, vm_state=before.vm_state, resized_from=None)
+        else:
+            await finish(tx, job, vm_state=VmState.RESIZED)
 
 
 async def _start_reverted(resources: Resources, job: Job) -> None:

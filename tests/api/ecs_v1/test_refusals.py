@@ -99,7 +99,7 @@ async def test_empty_and_broken_bodies_and_unknown_paths_have_the_envelope_too(d
         assert code(await door.post(BASE, content=body)) == (400, "Ecs.0005"), body[:20]
     assert code(await door.get(f"{BASE}/%00")) == (404, "Ecs.0114")
     assert code(await door.get(f"{BASE}/{'x' * 5000}")) == (404, "Ecs.0114")
-    assert code(await door.post(f"{BASE}/x/changeos", json={})) == (501, "Ecs.0000")
+    assert code(await door.post(f"{BASE}/x/migrate", json={})) == (501, "Ecs.0000")
 
 
 async def test_a_reader_changes_nothing(door: Door, world: World) -> None:

@@ -9,7 +9,7 @@ from litestar import Router
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
-from stillframe.api.ecs_v1 import parts, routes, tags
+from stillframe.api.ecs_v1 import parts, routes, systems, tags
 from stillframe.api.ecs_v1.errors import exception_handlers
 from stillframe.api.ecs_v1.not_offered import not_offered
 from stillframe.errors import ProjectMismatchError
@@ -28,7 +28,7 @@ def require_own_project(connection: ASGIConnection[Any, Any, Any, Any], _handler
 handlers = [
     Router(
         path="/",
-        route_handlers=[*routes.handlers, *parts.handlers, *tags.handlers, *not_offered],
+        route_handlers=[*routes.handlers, *parts.handlers, *systems.handlers, *tags.handlers, *not_offered],
         guards=[require_own_project],
         exception_handlers=exception_handlers,
     )

@@ -7,14 +7,8 @@ from stillframe.api.missing import Missing, missing_routes
 
 _V1 = "/v1/{project_id:str}/cloudservers"
 _SERVER = f"{_V1}/{{server_id:str}}"
-_SERVER_V2 = "/v2/{project_id:str}/cloudservers/{server_id:str}"
 
 not_offered = missing_routes(
-    *(Missing("POST", f"{one}/changeos", "change the system of a server") for one in (_SERVER, _SERVER_V2)),
-    *(Missing("POST", f"{one}/reinstallos", "install the system of a server again") for one in (_SERVER, _SERVER_V2)),
-    Missing("POST", f"{_SERVER}/resize", "resize servers by the ECS API"),
-    Missing("POST", "/v1.1/{project_id:str}/cloudservers/{server_id:str}/resize", "resize servers by the ECS API"),
-    Missing("GET", f"{_V1}/resize_flavors", "list the flavors a server can be resized to"),
     Missing("POST", f"{_SERVER}/remote_console", "open remote consoles by the ECS API"),
     Missing("PUT", f"{_SERVER}/os-reset-password", "reset the password of a server: no agent in it would do so"),
     Missing("PUT", f"{_V1}/os-reset-passwords", "reset the passwords of servers: no agent in them would do so"),

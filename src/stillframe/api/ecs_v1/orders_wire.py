@@ -126,13 +126,13 @@ def checked_name(name: str) -> str:
 def order_of(wanted: ServerWanted) -> ServerOrder:
     """Raises: InvalidInputError for what is wrong, NotOfferedError for what is right and not there."""
     _require_offered(wanted)
-    _check_password(wanted.admin_pass)
+    check_password(wanted.admin_pass)
     if len(wanted.nics) > MAX_NICS:
         raise InvalidInputError(f"An ECS has at most {MAX_NICS} network cards.", field="nic count")
     new = NewServer(
         name=checked_name(wanted.name),
         flavor_id=wanted.flavor_ref,
-        image_id=_image_id(wanted.image_ref),
+        image_id=image_id_of(wanted.image_ref),
         description=wanted.description,
         nics=tuple(WantedNic(network_id=nic.subnet_id.lower(), fixed_ip=nic.ip_address or None) for nic in wanted.nics),
         security_groups=tuple(group.id for group in wanted.security_groups or () if group.id) or None,
@@ -174,8 +174,11 @@ def _is_true(given: Truth) -> bool:
     return str(given).lower() == "true"
 
 
-def _check_password(password: str | None) -> None:
-    """It is checked as the cloud does, and kept nowhere: guests are entered by key or by their console."""
+def check_password(password: str | None) -> None:
+    """It is checked as the cloud does, and kept nowhere: guests are entered by key or by their console.
+
+    Raises: InvalidInputError.
+    """
     if not password:
         return
     kinds = sum(re.search(kind, password) is not None for kind in _PASSWORD_KINDS)
@@ -186,7 +189,8 @@ def _check_password(password: str | None) -> None:
         )
 
 
-def _image_id(reference: str) -> str:
+def image_id_of(reference: str) -> str:
+    """Raises: InvalidInputError."""
     image_id = normalized_uuid(reference)
     if image_id is None:
         raise InvalidInputError("The image does not exist.", field="imageRef")
