@@ -60,7 +60,7 @@ async def test_cards_are_added_and_removed(door: Door, world: World) -> None:
     assert (await job(door, gone.json()["job_id"]))["status"] == "SUCCESS"
     assert len((await door.get(f"{BASE}/{server.id}/nics")).json()["interfaceAttachments"]) == 1
     free = await door.get(f"{BASE}/{server.id}/os-interface_extension")
-    assert free.json()["attachable_quantity"]["free_nic"] == 11
+    assert free.json()["attachableQuantity"]["free_nic"] == 11
 
 
 async def test_tags_are_pairs_on_the_table_of_novas(door: Door, world: World) -> None:

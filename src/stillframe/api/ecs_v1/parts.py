@@ -131,7 +131,7 @@ async def list_nics(server_id: str, tx: Transaction, caller: Caller) -> Json:
 @get(f"{_SERVER}/os-interface_extension")
 async def count_free_nics(server_id: str, tx: Transaction, caller: Caller) -> Json:
     shown = wire.nics_to_wire(await servers.get_server(tx, caller, server_id))
-    return {"attachable_quantity": shown["attachableQuantity"]}
+    return {"attachableQuantity": shown["attachableQuantity"]}
 
 
 @post(f"{_SERVER}/nics", status_code=200)
