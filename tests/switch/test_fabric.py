@@ -254,16 +254,28 @@ def test_only_ipv4_and_arp_pass() -> None:
     assert cable.got(3) == []
 
 
-def test_silent_conversations_are_forgotten_and_a_card_has_only_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stillframe.switch.fabric.MAX_FLOWS_PER_PORT", 10)
-    cable = two()
+def test_silent_conversations_are_forgotten_and_a_card_begins_only_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stillframe.switch.fabric.MAX_BEGUN_BY_PORT", 10)
+    cable = Cable(Plan(networks=(network(),), ports=(card(2), card(3), card(4))))
+    cable.send(4, cable.tcp(4, C, B, (900, 22)))
     for port in range(100):
         cable.send(2, cable.udp(2, A, B, (1000 + port, 53)))
-    flows = [len(cable.fabric.ports[number].flows) for number in "23"]
-    assert max(flows) <= 10
+    assert [len(cable.fabric.ports[number].flows) for number in "23"] == [10, 11]
+    cable.got(4)
+    cable.send(3, cable.tcp(3, B, C, (22, 900), frames.SYN | frames.ACK))
+    assert len(cable.got(4)) == 1, "a conversation of others is not pushed out"
     cable.fabric.now += 10_000
     cable.fabric.sweep()
-    assert [len(cable.fabric.ports[number].flows) for number in "23"] == [0, 0]
+    assert [len(cable.fabric.ports[number].flows) for number in "234"] == [0, 0, 0]
+
+
+def test_nothing_is_kept_for_cards_that_are_gone() -> None:
+    cable = two()
+    cable.send(2, cable.udp(2, A, B))
+    cable.send(3, cable.udp(3, B, A, (7, 7)))
+    cable.follow(Plan(networks=(network(),), ports=(card(3),)))
+    port = cable.fabric.ports["3"]
+    assert (port.flows, port.begun) == ({}, {})
 
 
 @given(st.binary(max_size=200), st.integers(0, 7))

@@ -56,6 +56,8 @@ class Port:
         self.outlet = outlet
         self.server = server
         self.flows: dict[bytes, Flow] = {}
+        self.begun: dict[bytes, Flow] = {}
+        """Those of the flows that this card began: only they count against it."""
         self.fragments: dict[bytes, tuple[Flow, float]] = {}
         self.follow(plan)
 

@@ -37,7 +37,7 @@ from stillframe.switch.tcpserver import Connection, TcpServer
 
 METADATA = bytes((169, 254, 169, 254))
 MAX_FRAME = 1514
-MAX_FLOWS_PER_PORT = 20_000
+MAX_BEGUN_BY_PORT = 10_000
 TCP_IDLE_S = 3600.0
 OTHER_IDLE_S = 120.0
 FRAGMENT_S = 10.0
@@ -76,9 +76,16 @@ class Fabric:
             old = self._segments.get(network_id)
             known = {} if old is None else old.moved
             segment.moved = {address: port for address, port in known.items() if port in segment.ports}
+        gone = [port for port_id, port in self.ports.items() if port_id not in ports]
         self.ports, self._segments = ports, segments
         self._routing = Routing(plan, segments)
+        old_uplink = self.uplink
         self._follow_uplink(plan, outlet_of)
+        if old_uplink is not None and self.uplink is None:
+            gone.append(old_uplink.port)
+        for port in gone:
+            for flow in list(port.begun.values()):
+                self._end(port, flow)
         for port in self._everybody():
             self._recheck(port)
 
@@ -108,13 +115,14 @@ class Fabric:
 
     def _recheck(self, port: Port) -> None:
         """Looks at the conversations which this card began; both directions of a forbidden one go."""
-        for flow in list(port.flows.values()):
+        for flow in list(port.begun.values()):
             if flow.is_allowed is not None and not flow.is_allowed():
                 self._end(port, flow)
 
     @staticmethod
     def _end(port: Port, flow: Flow) -> None:
         port.flows.pop(flow.key, None)
+        port.begun.pop(flow.key, None)
         if flow.twin is not None:
             flow.port.flows.pop(flow.twin.key, None)
 
@@ -329,10 +337,10 @@ class Fabric:
         """Puts both directions into their tables."""
         forth.twin, back.twin = back, forth
         forth.seen = back.seen = self.now
-        for owner, flow in ((port, forth), (forth.port, back)):
-            if len(owner.flows) >= MAX_FLOWS_PER_PORT:
-                self._end(owner, next(iter(owner.flows.values())))
-            owner.flows[flow.key] = flow
+        if len(port.begun) >= MAX_BEGUN_BY_PORT:
+            self._end(port, next(iter(port.begun.values())))
+        port.flows[forth.key] = port.begun[forth.key] = forth
+        forth.port.flows[back.key] = back
         return forth
 
     @staticmethod
@@ -432,12 +440,9 @@ class Fabric:
     def sweep(self) -> None:
         """Now and then: forgets conversations that have been silent for long."""
         for port in self._everybody():
-            for flow in list(port.flows.values()):
+            for flow in list(port.begun.values()):
                 idle_s = TCP_IDLE_S if flow.protocol == frames.TCP else OTHER_IDLE_S
-                if (
-                    flow.is_allowed is not None
-                    and self.now - max(flow.seen, flow.twin.seen if flow.twin else 0.0) > idle_s
-                ):
+                if self.now - max(flow.seen, flow.twin.seen if flow.twin else 0.0) > idle_s:
                     self._end(port, flow)
             port.fragments = {key: kept for key, kept in port.fragments.items() if kept[1] > self.now}
 

@@ -1,6 +1,7 @@
 """The process: reads frames from the machines' sockets, hands them to the fabric, writes what comes out.
 
-One thread and one loop. Frames that came in one read go out in one write per card, so the cost of a system call is
+One thread and one loop, in which every card that has sent something has its turn of so many frames: who floods waits
+for the others as they wait for it. The frames of a turn go out in one write per card, so the cost of a system call is
 shared. A card that takes nothing has its frames dropped, as on any network.
 """
 
@@ -23,6 +24,8 @@ from stillframe.switch.tcpserver import Connection
 
 MAX_QUEUED_BYTES = 512 * 1024
 MAX_WAITING_QUESTIONS = 256
+MAX_QUESTIONS_OF_A_CARD = 16
+FRAMES_PER_TURN = 64
 _READ_BYTES = 256 * 1024
 _LONGEST_FRAME = 64 * 1024
 _CONNECT_PAUSE_S = 1.0
@@ -63,6 +66,7 @@ class Link:
         self._dirty = dirty
         self._socket: socket.socket | None = None
         self._framed = Framed(_LONGEST_FRAME)
+        self._behind: list[bytes] = []
         self._out = bytearray()
         self._waits_to_write = False
 
@@ -88,6 +92,7 @@ class Link:
             self._selector.unregister(self._socket)
             self._socket.close()
         self._socket = None
+        self._behind = []
         self._out.clear()
         self._waits_to_write = False
 
@@ -96,8 +101,19 @@ class Link:
             self._out += len(frame).to_bytes(4, "big") + frame
             self._dirty.add(self)
 
-    def read(self) -> list[bytes]:
-        """Frames that have come; the link closes when the machine has."""
+    def take_turn(self) -> list[bytes]:
+        """Frames that have come, as many as are due now; the link closes when the machine has."""
+        if not self._behind:
+            self._behind = self._read()
+        turn, self._behind = self._behind[:FRAMES_PER_TURN], self._behind[FRAMES_PER_TURN:]
+        return turn
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether there are more frames at hand."""
+        return bool(self._behind)
+
+    def _read(self) -> list[bytes]:
         if self._socket is None:
             return []
         try:
@@ -140,7 +156,8 @@ class Switch:
         self._fabric = Fabric(self._ask, time.monotonic())
         self._links: dict[str, Link] = {}
         self._dirty: set[Link] = set()
-        self._questions: dict[int, tuple[Connection, bool]] = {}
+        self._behind: set[Link] = set()
+        self._questions: dict[int, tuple[Port, Connection, bool]] = {}
         self._asked = 0
         self._connect_at = self._sweep_at = 0.0
 
@@ -149,27 +166,35 @@ class Switch:
             while True:
                 ready = self._selector.select(self._patience())
                 self._fabric.now = now = time.monotonic()
+                turns, self._behind = self._behind, set()
                 for key, events in ready:
-                    self._serve_one(key.data, events)
+                    if key.data is self:
+                        self._obey()
+                    elif events & selectors.EVENT_READ:
+                        turns.add(key.data)
+                    if events & selectors.EVENT_WRITE:
+                        self._dirty.add(key.data)
+                for link in turns:
+                    self._give_turn(link)
                 self._keep_time(now)
                 while self._dirty:
                     self._dirty.pop().flush()
 
     def _patience(self) -> float:
+        if self._behind:
+            return 0.0
         if self._fabric.is_busy:
             return _TICK_S
         return _CONNECT_PAUSE_S if any(not link.is_connected for link in self._links.values()) else _SWEEP_S
 
-    def _serve_one(self, source: "Link | Switch", events: int) -> None:
-        if isinstance(source, Switch):
-            self._obey()
+    def _give_turn(self, link: Link) -> None:
+        if link.port is None:
             return
-        if events & selectors.EVENT_WRITE:
-            self._dirty.add(source)
-        if events & selectors.EVENT_READ and source.port is not None:
-            take, port = self._fabric.take, source.port
-            for frame in source.read():
-                take(port, frame)
+        take, port = self._fabric.take, link.port
+        for frame in link.take_turn():
+            take(port, frame)
+        if link.is_behind:
+            self._behind.add(link)
 
     def _keep_time(self, now: float) -> None:
         if self._fabric.is_busy:
@@ -227,16 +252,17 @@ class Switch:
             headers=request.headers,
         )
         try:
-            if len(self._questions) >= MAX_WAITING_QUESTIONS:
+            own = sum(asker is port for asker, _, _ in self._questions.values())
+            if len(self._questions) >= MAX_WAITING_QUESTIONS or own >= MAX_QUESTIONS_OF_A_CARD:
                 raise BlockingIOError
             send_message(self._control, question)
         except OSError:
             connection.answer(http.response(http.failure(503)), self._fabric.now)
             return
-        self._questions[question.number] = (connection, request.method == "HEAD")
+        self._questions[question.number] = (port, connection, request.method == "HEAD")
 
     def _pass_on(self, answer: Answer) -> None:
-        connection, without_body = self._questions.pop(answer.number, (None, False))
+        _, connection, without_body = self._questions.pop(answer.number, (None, None, False))
         if connection is not None and not connection.is_over:
             connection.answer(http.response(answer, without_body=without_body), self._fabric.now)
 
