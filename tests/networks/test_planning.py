@@ -147,6 +147,25 @@ async def test_an_extra_route_leads_to_the_card_that_routes_on(world: World, doo
     assert not await wired.reaches(asks, forwards, destination="172.16.0.9"), "a router that is down routes nothing"
 
 
+async def test_a_rule_lets_in_whom_its_address_group_names_at_the_moment(world: World, door: Door) -> None:
+    network_id = defaults_of(OURS).network.id
+    door.speak_as(OURS)
+    group = (await door.post("/v2.0/security-groups", json={"security_group": {"name": "picky"}})).json()
+    picky = group["security_group"]["id"]
+    asks = await a_card(world, door, network_id)
+    asked = await a_card(world, door, network_id, security_groups=[picky])
+    wired = Wired(world, asks, asked)
+    made = await door.post("/v2.0/address-groups", json={"address_group": {"addresses": ["fd00::/8"]}})
+    addresses_id = made.json()["address_group"]["id"]
+    await let_in(door, security_group_id=picky, remote_address_group_id=addresses_id)
+    path, body = f"/v2.0/address-groups/{addresses_id}", {"address_group": {"addresses": [asks.address]}}
+    assert not await wired.reaches(asks, asked)
+    await door.put(f"{path}/add_addresses", json=body)
+    assert await wired.reaches(asks, asked)
+    await door.put(f"{path}/remove_addresses", json=body)
+    assert not await wired.reaches(asks, asked)
+
+
 async def test_projects_with_the_same_addresses_never_meet(world: World, door: Door) -> None:
     us = await a_card(world, door, defaults_of(OURS).network.id)
     them = await a_card(world, door, defaults_of(THEIRS).network.id, THEIRS)

@@ -17,6 +17,7 @@ pytestmark = [
 ]
 
 SERVED, PROBING, ELSEWHERE = "192.168.0.50", "192.168.0.60", "192.168.0.70"
+NOBODY_S, PEERED = "192.168.0.99", "10.77.0.9"
 
 SERVE = """#!/bin/sh
 mkdir /www; echo hello >/www/hello; httpd -p 8080 -h /www
@@ -24,12 +25,23 @@ mkdir /www; echo hello >/www/hello; httpd -p 8080 -h /www
 PROBE = """#!/bin/sh
 (
 wget -q -O - http://169.254.169.254/openstack/latest/meta_data.json | grep -o '"uuid":"[^"]*"'
-echo "probe: ec2 $(wget -q -O - http://169.254.169.254/latest/meta-data/local-ipv4)"
+echo "probe: ec2 $(wget -q -O - --header 'X-Forwarded-For: SERVED' http://169.254.169.254/latest/meta-data/local-ipv4)"
+as_another() {
+    mac=$(cat /sys/class/net/eth0/address)
+    ip addr add NOBODY_S/24 dev eth0
+    ping -c 2 -W 1 -I NOBODY_S SERVED >/dev/null 2>&1 && echo "probe: another address is believed"
+    ip addr del NOBODY_S/24 dev eth0
+    ip link set eth0 address fa:16:3e:99:99:99
+    ping -c 2 -W 1 SERVED >/dev/null 2>&1 && echo "probe: another card is believed"
+    ip link set eth0 address "$mac"
+    echo "probe: tried as another"
+}
 while :; do
     ping -c 1 -W 1 SERVED >/dev/null 2>&1 && ping=answers || ping=silent
     timeout 2 wget -q -O - http://SERVED:8080/hello 2>/dev/null | grep -q hello && port=open || port=closed
     [ "$ping $port" = "$last" ] || echo "probe: ping $ping, port $port"
     last="$ping $port"
+    [ "$ping $tried" = "answers " ] && as_another && tried=yes && last=
     sleep 0.2
 done
 ) &
@@ -37,7 +49,13 @@ done
 TRY_FROM_ELSEWHERE = """#!/bin/sh
 ping -c 1 -W 5 192.168.0.1 >/dev/null && echo "probe: reached the gateway"
 ping -c 2 -W 1 SERVED >/dev/null && echo "probe: reached the other project" || echo "probe: alone"
+ip link set eth1 up
+ip addr add PEERED/24 dev eth1
+ip route add SERVED/32 via 10.77.0.1 dev eth1
+until ping -c 1 -W 1 SERVED >/dev/null; do sleep 0.2; done
+echo "probe: reached over the peering"
 """
+ADDRESSES = {"SERVED": SERVED, "NOBODY_S": NOBODY_S, "PEERED": PEERED}
 
 
 class Project:
@@ -55,14 +73,23 @@ class Project:
         assert answer.status_code == 201, answer.text
         return next(iter(answer.json().values()))
 
-    def boot(self, name: str, address: str, script: str, groups: list[str] | None = None) -> str:
+    def boot(
+        self,
+        name: str,
+        address: str,
+        script: str,
+        groups: list[str] | None = None,
+        more: tuple[dict[str, str], ...] = (),
+    ) -> str:
+        for word, meant in ADDRESSES.items():
+            script = script.replace(word, meant)
         networks = self.network.get("/v2.0/networks?name=default&fields=id").json()["networks"]
         wanted = {
             "name": name,
             "flavorRef": "s3.tiny",
             "imageRef": self.system.public_image(),
-            "networks": [{"uuid": networks[0]["id"], "fixed_ip": address}],
-            "user_data": base64.b64encode(script.replace("SERVED", SERVED).encode()).decode(),
+            "networks": [{"uuid": networks[0]["id"], "fixed_ip": address}, *more],
+            "user_data": base64.b64encode(script.encode()).decode(),
         }
         if groups:
             wanted["security_groups"] = [{"name": group} for group in groups]
@@ -101,6 +128,28 @@ def fetch(url: str, timeout: float = 60.0) -> str:
             time.sleep(0.2)
 
 
+def a_vpc(of: Project) -> tuple[str, str]:
+    """The ids of a VPC, and of the network of its only subnet."""
+    answer = of.network.post(f"/v1/{of.id}/vpcs", json={"vpc": {"name": "far", "cidr": "10.77.0.0/16"}})
+    vpc_id = answer.json()["vpc"]["id"]
+    subnet = {"name": "far", "cidr": "10.77.0.0/24", "gateway_ip": "10.77.0.1", "vpc_id": vpc_id}
+    answer = of.network.post(f"/v1/{of.id}/subnets", json={"subnet": subnet})
+    assert answer.status_code == 200, answer.text
+    return vpc_id, answer.json()["subnet"]["id"]
+
+
+def peer(ours: Project, theirs: Project, their_vpc: str) -> None:
+    """Our first VPC and one of theirs, asked for, accepted, and routed on both sides."""
+    (vpc,) = ours.network.get(f"/v1/{ours.id}/vpcs?limit=1").json()["vpcs"]
+    accepter = {"vpc_id": their_vpc, "tenant_id": theirs.id}
+    body = {"name": "p", "request_vpc_info": {"vpc_id": vpc["id"]}, "accept_vpc_info": accepter}
+    peering = ours.post("vpc/peerings", peering=body)
+    assert theirs.network.put(f"/v2.0/vpc/peerings/{peering['id']}/accept").json()["status"] == "ACTIVE"
+    over = {"type": "peering", "nexthop": peering["id"]}
+    ours.post("vpc/routes", route={**over, "destination": "10.77.0.0/16", "vpc_id": vpc["id"]})
+    theirs.post("vpc/routes", route={**over, "destination": "192.168.0.0/16", "vpc_id": their_vpc})
+
+
 async def test_rules_open_and_close_ports_and_projects_are_apart(system: System) -> None:
     account = await system.add_account("elsewhere")
     ours = Project(system, system.project_id(), system.token())
@@ -111,13 +160,17 @@ async def test_rules_open_and_close_ports_and_projects_are_apart(system: System)
         ours.post("security-group-rules", security_group_rule={**rule, "protocol": "icmp"})
         served = ours.boot("served", SERVED, SERVE, [group["id"]])
         probing = ours.boot("probing", PROBING, PROBE)
-        elsewhere = theirs.boot("elsewhere", ELSEWHERE, TRY_FROM_ELSEWHERE)
+        vpc_id, network_id = a_vpc(theirs)
+        second_card = {"uuid": network_id, "fixed_ip": PEERED}
+        elsewhere = theirs.boot("elsewhere", ELSEWHERE, TRY_FROM_ELSEWHERE, more=(second_card,))
 
         console = ours.wait_for_console(probing, "probe: ping answers, port closed")
         assert f'"uuid":"{probing}"' in console
         assert f"probe: ec2 {PROBING}" in console
         ours.wait_for_console(served, "stillframe: ready")
         assert "port open" not in console
+        console = ours.wait_for_console(probing, "probe: tried as another")
+        assert "is believed" not in console
 
         web = {**rule, "protocol": "tcp", "port_range_min": 8080, "port_range_max": 8080}
         opened = ours.post("security-group-rules", security_group_rule=web)
@@ -141,6 +194,9 @@ async def test_rules_open_and_close_ports_and_projects_are_apart(system: System)
         console = theirs.wait_for_console(elsewhere, "probe: alone")
         assert "probe: reached the gateway" in console
         assert "reached the other project" not in console
+        assert "reached over the peering" not in console
+        peer(ours, theirs, vpc_id)
+        theirs.wait_for_console(elsewhere, "probe: reached over the peering")
     finally:
         ours.close()
         theirs.close()

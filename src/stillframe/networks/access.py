@@ -12,6 +12,7 @@ from stillframe.kit.ids import is_uuid
 from stillframe.networks import rows
 from stillframe.networks.errors import NetworkQuotaExceededError
 from stillframe.networks.model import (
+    AddressGroup,
     FloatingIp,
     Network,
     Port,
@@ -39,6 +40,7 @@ _SPOKEN: dict[type[Thing], str] = {
     SecurityGroup: "Security group",
     SecurityGroupRule: "Security group rule",
     FloatingIp: "Floating IP",
+    AddressGroup: "Address group",
 }
 
 

@@ -158,10 +158,17 @@ class SecurityGroupRule(Thing, frozen=True, kw_only=True):
     port_range_max: int | None = None
     remote_ip_prefix: str | None = None
     remote_group_id: str | None = None
+    remote_address_group_id: str | None = None
 
 
 class SecurityGroup(Thing, frozen=True, kw_only=True):
     rules: tuple[SecurityGroupRule, ...] = ()
+
+
+class AddressGroup(Thing, frozen=True, kw_only=True):
+    """Ranges of IPv4 and IPv6."""
+
+    addresses: tuple[str, ...] = ()
 
 
 class FloatingIp(Thing, frozen=True, kw_only=True):

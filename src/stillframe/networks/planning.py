@@ -9,6 +9,7 @@ from stillframe.db import Transaction
 from stillframe.networks import rows
 from stillframe.networks.model import (
     METADATA_ADDRESS,
+    AddressGroup,
     FloatingIp,
     Network,
     Peering,
@@ -59,7 +60,7 @@ async def build_plan(tx: Transaction, host_names: Mapping[str, str], outside: Ou
     routers = await _working_routers(tx, subnets)
     subnets = await _with_those_behind(tx, subnets, routers)
     groups = await rows.find(tx, SecurityGroup, id={group for port in ports for group in port.security_group_ids})
-    rules = _rules_of_groups(groups, ports)
+    rules = _rules_of_groups(groups, ports, await _ranges_of_address_groups(tx, groups))
     by_id = {subnet.id: subnet for subnet in subnets}
     floating_ips = await rows.find(tx, FloatingIp, port_id=[port.id for port in ports])
     leaving = _leaving(ports, by_id, routers) if outside.is_open else set()
@@ -153,21 +154,32 @@ def _network_plan(network_id: str, subnets: Iterable[Subnet], routers: Mapping[s
     )
 
 
-def _rules_of_groups(groups: Iterable[SecurityGroup], ports: Iterable[Port]) -> dict[str, tuple[Rule, ...]]:
+async def _ranges_of_address_groups(tx: Transaction, groups: Iterable[SecurityGroup]) -> dict[str, list[str]]:
+    named = {rule.remote_address_group_id for group in groups for rule in group.rules if rule.remote_address_group_id}
+    found = await rows.find(tx, AddressGroup, id=named)
+    return {one.id: [text for text in one.addresses if ":" not in text] for one in found}
+
+
+def _rules_of_groups(
+    groups: Iterable[SecurityGroup], ports: Iterable[Port], ranges: Mapping[str, list[str]]
+) -> dict[str, tuple[Rule, ...]]:
     members: dict[str, list[str]] = {}
     for port in ports:
         addresses = [ip.ip_address for ip in port.fixed_ips] + [pair.ip_address for pair in port.allowed_address_pairs]
         for group_id in port.security_group_ids:
             members.setdefault(group_id, []).extend(addresses)
     return {
-        group.id: tuple(_rule(rule, members) for rule in group.rules if rule.ethertype == "IPv4") for group in groups
+        group.id: tuple(_rule(rule, {**members, **ranges}) for rule in group.rules if rule.ethertype == "IPv4")
+        for group in groups
     }
 
 
 def _rule(rule: SecurityGroupRule, members: Mapping[str, list[str]]) -> Rule:
+    """`members` are the addresses in groups of both kinds."""
     remotes: tuple[str, ...] | None = None
-    if rule.remote_group_id is not None:
-        remotes = tuple(sorted(members.get(rule.remote_group_id, ())))
+    group_id = rule.remote_group_id or rule.remote_address_group_id
+    if group_id is not None:
+        remotes = tuple(sorted(members.get(group_id, ())))
     elif rule.remote_ip_prefix is not None:
         remotes = (rule.remote_ip_prefix,)
     return Rule(

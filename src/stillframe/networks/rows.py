@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from stillframe.db import Transaction, UtcTime, metadata
 from stillframe.networks.model import (
+    AddressGroup,
     FixedIp,
     FloatingIp,
     Network,
@@ -133,6 +134,10 @@ port_addresses = sa.Table(
     sa.Column("position", sa.Integer, nullable=False),
 )
 
+address_groups = sa.Table(
+    "address_groups", metadata, *_thing_columns(), sa.Column("addresses", sa.JSON, nullable=False)
+)
+
 security_groups = sa.Table("security_groups", metadata, *_thing_columns())
 
 security_group_rules = sa.Table(
@@ -147,6 +152,7 @@ security_group_rules = sa.Table(
     sa.Column("port_range_max", sa.Integer),
     sa.Column("remote_ip_prefix", sa.String(43)),
     sa.Column("remote_group_id", sa.ForeignKey("security_groups.id"), index=True),
+    sa.Column("remote_address_group_id", sa.ForeignKey("address_groups.id"), index=True),
 )
 
 port_security_groups = sa.Table(
@@ -176,6 +182,7 @@ _TABLES: dict[type[Thing], sa.Table] = {
     SecurityGroup: security_groups,
     SecurityGroupRule: security_group_rules,
     FloatingIp: floating_ips,
+    AddressGroup: address_groups,
     Peering: peerings,
     VpcRoute: vpc_routes,
 }

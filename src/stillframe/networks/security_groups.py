@@ -12,7 +12,7 @@ from stillframe.kit.ids import new_uuid
 from stillframe.networks import rows
 from stillframe.networks.access import begin_change, get_thing, require_quota
 from stillframe.networks.errors import NetworkThingInUseError, RuleExistsError
-from stillframe.networks.model import DEFAULT_NAME, SecurityGroup, SecurityGroupRule
+from stillframe.networks.model import DEFAULT_NAME, AddressGroup, SecurityGroup, SecurityGroupRule
 
 PROTOCOLS = {
     "ah": 51,
@@ -100,6 +100,8 @@ async def create_rule(tx: Transaction, caller: Caller, wanted: SecurityGroupRule
     rule = replace(_checked(wanted), id=new_uuid(), project_id=project_id, created_at=now, updated_at=now)
     if rule.remote_group_id is not None:
         await get_thing(tx, caller, SecurityGroup, rule.remote_group_id)
+    if rule.remote_address_group_id is not None:
+        await get_thing(tx, caller, AddressGroup, rule.remote_address_group_id)
     for other in group.rules:
         if _meaning(other) == _meaning(rule):
             raise RuleExistsError(f"Security group rule already exists. Rule id is {other.id}.")
@@ -123,6 +125,7 @@ def _meaning(rule: SecurityGroupRule) -> tuple[object, ...]:
         rule.port_range_max,
         rule.remote_ip_prefix,
         rule.remote_group_id,
+        rule.remote_address_group_id,
     )
 
 
@@ -130,8 +133,11 @@ def _checked(rule: SecurityGroupRule) -> SecurityGroupRule:
     """Spelled as it is kept. Raises: InvalidInputError."""
     protocol = _checked_protocol(rule.protocol)
     prefix = _checked_prefix(rule.remote_ip_prefix, rule.ethertype)
-    if prefix is not None and rule.remote_group_id is not None:
-        raise InvalidInputError("Only remote_ip_prefix or remote_group_id may be provided.", field="remote_group_id")
+    if sum(one is not None for one in (prefix, rule.remote_group_id, rule.remote_address_group_id)) > 1:
+        raise InvalidInputError(
+            "Only one of remote_ip_prefix, remote_group_id and remote_address_group_id may be provided.",
+            field="remote_group_id",
+        )
     _require_range(protocol_number(protocol), rule.port_range_min, rule.port_range_max)
     return replace(rule, protocol=protocol, remote_ip_prefix=prefix)
 

@@ -204,7 +204,9 @@ async def test_ports_get_addresses_that_nobody_has(door: Door) -> None:
     (found,) = (await door.get(f"/v2.0/ports?{query}")).json()["ports"]
     assert found["id"] == again["id"]
     refused(await door.delete(f"/v2.0/subnets/{subnet['id']}"), 409)
-    refused(await door.delete(f"/v2.0/networks/{network['id']}"), 409)
+    in_use = await door.delete(f"/v2.0/networks/{network['id']}")
+    refused(in_use, 409, "one or more ports still in use")
+    assert in_use.json()["NeutronError"]["type"] == "NetworkInUse"
     for port in (await door.get(f"/v2.0/ports?network_id={network['id']}")).json()["ports"]:
         await door.delete(f"/v2.0/ports/{port['id']}")
     assert (await door.delete(f"/v2.0/networks/{network['id']}")).status_code == 204
@@ -321,6 +323,7 @@ async def test_extra_routes_lead_to_somebody_beside_the_router(door: Door) -> No
         ({"remote_ip_prefix": "10.0.0.0/40"}, 400),
         ({"remote_ip_prefix": "fd00::/8"}, 400),
         ({"remote_group_id": NOBODY}, 404),
+        ({"remote_address_group_id": NOBODY}, 404),
         ({"remote_address_group_id": NOBODY}, 501),
         ({"security_group_id": NOBODY}, 404),
     ],
@@ -359,6 +362,47 @@ async def test_rules_are_kept_as_neutron_spells_them(door: Door) -> None:
     refused(await door.post("/v2.0/security-groups", json={"security_group": {"name": "default"}}), 409)
     body = {"security_group": {"stateful": False, "name": "loose"}}
     refused(await door.post("/v2.0/security-groups", json=body), 501)
+
+
+async def test_rules_refer_to_groups_of_addresses(door: Door) -> None:
+    addresses = ["10.0.0.7", "10.8.0.9/16", "fd00::/64"]
+    group = await make(door, "address_group", name="offices", addresses=addresses)
+    assert group["addresses"] == ["10.0.0.7/32", "10.8.0.0/16", "fd00::/64"]
+    path = f"/v2.0/address-groups/{group['id']}"
+
+    async def change(how: str, *changed: str) -> httpx.Response:
+        return await door.put(f"{path}/{how}_addresses", json={"address_group": {"addresses": changed}})
+
+    assert (await change("add", "10.0.0.8")).json()["address_group"]["addresses"][-1] == "10.0.0.8/32"
+    refused(await change("add", "10.0.0.8/32"), 400, "already exist")
+    refused(await change("add", "everyone"), 400)
+    refused(await change("add"), 400)
+    refused(await change("add", *(f"10.9.{number}.0/24" for number in range(255)), *("1.1.1.1",) * 250), 400, "500")
+    refused(await change("remove", "10.0.0.9"), 404, "not found in the address group")
+    assert (await change("remove", "10.0.0.8", "fd00::/64")).json()["address_group"]["addresses"] == [
+        *("10.0.0.7/32", "10.8.0.0/16")
+    ]
+    refused(await door.put(path, json={"address_group": {"addresses": []}}), 400)
+    renamed = await door.put(path, json={"address_group": {"name": "new"}})
+    assert renamed.json()["address_group"]["name"] == "new"
+    about = {"security_group_id": defaults_of(OURS).security_group.id, "direction": "ingress"}
+    rule = await make(door, "security_group_rule", **about, remote_address_group_id=group["id"])
+    assert rule["remote_address_group_id"] == group["id"]
+    wrong = {**about, "remote_address_group_id": group["id"], "remote_ip_prefix": "10.0.0.0/8"}
+    refused(await door.post("/v2.0/security-group-rules", json={"security_group_rule": wrong}), 400)
+    in_use = await door.delete(path)
+    refused(in_use, 409, "in use")
+    assert in_use.json()["NeutronError"]["type"] == "AddressGroupInUse"
+    door.speak_as(THEIRS)
+    refused(await door.get(path), 404)
+    of_theirs = {**about, "security_group_id": defaults_of(THEIRS).security_group.id}
+    theirs = {**of_theirs, "remote_address_group_id": group["id"]}
+    refused(await door.post("/v2.0/security-group-rules", json={"security_group_rule": theirs}), 404)
+    door.speak_as(OURS)
+    assert (await door.delete(f"/v2.0/security-group-rules/{rule['id']}")).status_code == 204
+    assert (await door.delete(path)).status_code == 204
+    gone = await door.get(path)
+    assert (gone.status_code, gone.json()["NeutronError"]["type"]) == (404, "AddressGroupNotFound")
 
 
 async def test_every_server_has_a_port_that_goes_with_it(door: Door, world: World) -> None:

@@ -25,7 +25,7 @@ _NOT_OFFERED = (
     *("provider:segmentation_id", "segments", "vlan_transparent", "qos_policy_id", "dns_domain", "subnetpool_id"),
     *("use_default_subnetpool", "ipv6_address_mode", "ipv6_ra_mode", "service_types", "segment_id", "prefixlen"),
     *("extra_dhcp_opts", "dns_name", "binding:host_id", "binding:profile", "propagate_uplink_status"),
-    *("distributed", "ha", "flavor_id", "remote_address_group_id"),
+    *("distributed", "ha", "flavor_id"),
 )
 """Attributes that would change how a network behaves, and cannot here: refused, rather than taken and forgotten."""
 
@@ -155,7 +155,14 @@ class RuleBody(Struct):
     port_range_max: int | str | None = None
     remote_ip_prefix: Text | None = None
     remote_group_id: Text | None = None
+    remote_address_group_id: Text | None = None
     description: Text | None = None
+
+
+class AddressGroupBody(Struct):
+    name: Maybe = UNSET
+    description: Maybe = UNSET
+    addresses: list[Text] | UnsetType | None = UNSET
 
 
 class FloatingIpBody(Struct):

@@ -11,8 +11,6 @@ _NO_SHARING = "a network's addresses and quotas are counted under the project th
 _NO_TAGS = "no frame with a VLAN tag passes the switch"
 
 not_offered = missing_routes(
-    Missing("GET", "/v2.0/address-groups", "list address groups"),
-    Missing("POST", "/v2.0/address-groups", "create address groups"),
     Missing("GET", "/v2.0/address-scopes", "list address scopes", _NO_POOLS),
     Missing("POST", "/v2.0/address-scopes", "create address scopes", _NO_POOLS),
     Missing("GET", "/v2.0/qos/policies", "list QoS policies", _NO_SHAPER),

@@ -33,6 +33,7 @@ _TAGGED: dict[str, type[Thing]] = {
     "floatingips": FloatingIp,
 }
 _EXTENSIONS = {
+    "address-group": "Address group",
     "allowed-address-pairs": "Allowed Address Pairs",
     "availability_zone": "Availability Zone",
     "extraroute": "Neutron Extra Route",
@@ -50,6 +51,7 @@ _EXTENSIONS = {
     "router": "Neutron L3 Router",
     "router_availability_zone": "Router Availability Zone",
     "security-group": "security-group",
+    "security-groups-remote-address-group": "Remote address group id field for security group rules",
     "sorting": "Sorting support",
     "standard-attr-description": "standard-attr-description",
     "standard-attr-tag": "Tag support for resources with standard attribute",

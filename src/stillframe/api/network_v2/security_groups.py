@@ -96,6 +96,7 @@ def _rule(body: RuleBody) -> SecurityGroupRule:
         port_range_max=_port(body.port_range_max, "port_range_max"),
         remote_ip_prefix=body.remote_ip_prefix or None,
         remote_group_id=body.remote_group_id or None,
+        remote_address_group_id=body.remote_address_group_id or None,
     )
 
 

@@ -11,6 +11,7 @@ from stillframe.kit.clock import iso_seconds_z
 from stillframe.networks.model import (
     EXTERNAL_NETWORK_ID,
     EXTERNAL_NETWORK_NAME,
+    AddressGroup,
     FloatingIp,
     Network,
     Port,
@@ -163,8 +164,12 @@ def rule_to_wire(rule: SecurityGroupRule) -> Json:
         "port_range_max": rule.port_range_max,
         "remote_ip_prefix": rule.remote_ip_prefix,
         "remote_group_id": rule.remote_group_id,
-        "remote_address_group_id": None,
+        "remote_address_group_id": rule.remote_address_group_id,
     }
+
+
+def address_group_to_wire(group: AddressGroup) -> Json:
+    return {**_common(group, tags=False), "shared": False, "addresses": list(group.addresses)}
 
 
 def floating_ip_to_wire(floating: FloatingIp) -> Json:

@@ -481,6 +481,20 @@ def upgrade() -> None:
     sa.Column('maximum', sa.Integer(), nullable=False),
     sa.PrimaryKeyConstraint('project_id', 'resource', name=op.f('pk_network_quotas'))
     )
+    op.create_table('address_groups',
+    sa.Column('id', sa.String(length=36), nullable=False),
+    sa.Column('project_id', sa.String(length=32), nullable=False),
+    sa.Column('name', sa.String(length=255), nullable=False),
+    sa.Column('description', sa.Text(), nullable=False),
+    sa.Column('tags', sa.JSON(), nullable=False),
+    sa.Column('created_at', stillframe.db.schema.UtcTime(), nullable=False),
+    sa.Column('updated_at', stillframe.db.schema.UtcTime(), nullable=False),
+    sa.Column('addresses', sa.JSON(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_address_groups'))
+    )
+    with op.batch_alter_table('address_groups', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_address_groups_project_id'), ['project_id'], unique=False)
+
     op.create_table('security_groups',
     sa.Column('id', sa.String(length=36), nullable=False),
     sa.Column('project_id', sa.String(length=32), nullable=False),
@@ -535,12 +549,15 @@ def upgrade() -> None:
     sa.Column('port_range_max', sa.Integer(), nullable=True),
     sa.Column('remote_ip_prefix', sa.String(length=43), nullable=True),
     sa.Column('remote_group_id', sa.String(length=36), nullable=True),
+    sa.Column('remote_address_group_id', sa.String(length=36), nullable=True),
+    sa.ForeignKeyConstraint(['remote_address_group_id'], ['address_groups.id'], name=op.f('fk_security_group_rules_remote_address_group_id')),
     sa.ForeignKeyConstraint(['remote_group_id'], ['security_groups.id'], name=op.f('fk_security_group_rules_remote_group_id')),
     sa.ForeignKeyConstraint(['security_group_id'], ['security_groups.id'], name=op.f('fk_security_group_rules_security_group_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_security_group_rules'))
     )
     with op.batch_alter_table('security_group_rules', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_security_group_rules_project_id'), ['project_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_security_group_rules_remote_address_group_id'), ['remote_address_group_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_security_group_rules_remote_group_id'), ['remote_group_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_security_group_rules_security_group_id'), ['security_group_id'], unique=False)
 
@@ -1052,6 +1069,7 @@ def downgrade() -> None:
     with op.batch_alter_table('security_group_rules', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_security_group_rules_security_group_id'))
         batch_op.drop_index(batch_op.f('ix_security_group_rules_remote_group_id'))
+        batch_op.drop_index(batch_op.f('ix_security_group_rules_remote_address_group_id'))
         batch_op.drop_index(batch_op.f('ix_security_group_rules_project_id'))
 
     op.drop_table('security_group_rules')
@@ -1065,6 +1083,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_security_groups_project_id'))
 
     op.drop_table('security_groups')
+    with op.batch_alter_table('address_groups', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_address_groups_project_id'))
+
+    op.drop_table('address_groups')
     op.drop_table('network_quotas')
     with op.batch_alter_table('vpc_routes', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_vpc_routes_project_id'))
