@@ -138,8 +138,8 @@ def a_vpc(of: Project) -> tuple[str, str]:
     return vpc_id, answer.json()["subnet"]["id"]
 
 
-def peer(ours: Project, theirs: Project, their_vpc: str) -> None:
-    """Our first VPC and one of theirs, asked for, accepted, and routed on both sides."""
+def peer(ours: Project, theirs: Project, their_vpc: str) -> str:
+    """The id of a peering of our first VPC and one of theirs, accepted, and routed on both sides."""
     (vpc,) = ours.network.get(f"/v1/{ours.id}/vpcs?limit=1").json()["vpcs"]
     accepter = {"vpc_id": their_vpc, "tenant_id": theirs.id}
     body = {"name": "p", "request_vpc_info": {"vpc_id": vpc["id"]}, "accept_vpc_info": accepter}
@@ -148,6 +148,8 @@ def peer(ours: Project, theirs: Project, their_vpc: str) -> None:
     over = {"type": "peering", "nexthop": peering["id"]}
     ours.post("vpc/routes", route={**over, "destination": "10.77.0.0/16", "vpc_id": vpc["id"]})
     theirs.post("vpc/routes", route={**over, "destination": "192.168.0.0/16", "vpc_id": their_vpc})
+    peering_id: str = peering["id"]
+    return peering_id
 
 
 async def test_rules_open_and_close_ports_and_projects_are_apart(system: System) -> None:
@@ -172,6 +174,14 @@ async def test_rules_open_and_close_ports_and_projects_are_apart(system: System)
         console = ours.wait_for_console(probing, "probe: tried as another")
         assert "is believed" not in console
 
+        console = theirs.wait_for_console(elsewhere, "probe: alone")
+        assert "probe: reached the gateway" in console
+        assert "reached the other project" not in console
+        assert "reached over the peering" not in console
+        peering = peer(ours, theirs, vpc_id)
+        theirs.wait_for_console(elsewhere, "probe: reached over the peering")
+        assert ours.network.delete(f"/v2.0/vpc/peerings/{peering}").status_code == 204
+
         web = {**rule, "protocol": "tcp", "port_range_min": 8080, "port_range_max": 8080}
         opened = ours.post("security-group-rules", security_group_rule=web)
         ours.wait_for_console(probing, "port open", again=True)
@@ -190,13 +200,6 @@ async def test_rules_open_and_close_ports_and_projects_are_apart(system: System)
         ours.wait_for_console(probing, "probe: ping silent, port closed", again=True)
         assert ours.compute.post(path, json={"addSecurityGroup": {"name": "default"}}).status_code == 202
         ours.wait_for_console(probing, "probe: ping answers, port open", again=True)
-
-        console = theirs.wait_for_console(elsewhere, "probe: alone")
-        assert "probe: reached the gateway" in console
-        assert "reached the other project" not in console
-        assert "reached over the peering" not in console
-        peer(ours, theirs, vpc_id)
-        theirs.wait_for_console(elsewhere, "probe: reached over the peering")
     finally:
         ours.close()
         theirs.close()

@@ -324,7 +324,6 @@ async def test_extra_routes_lead_to_somebody_beside_the_router(door: Door) -> No
         ({"remote_ip_prefix": "fd00::/8"}, 400),
         ({"remote_group_id": NOBODY}, 404),
         ({"remote_address_group_id": NOBODY}, 404),
-        ({"remote_address_group_id": NOBODY}, 501),
         ({"security_group_id": NOBODY}, 404),
     ],
     ids=str,

@@ -3,6 +3,7 @@
 Source: OpenStack Networking API v2.0 reference, "Faults".
 """
 
+from itertools import pairwise
 from typing import Any
 
 import structlog
@@ -42,7 +43,7 @@ _THINGS = {
     "security-group-rules": "SecurityGroupRule",
     "address-groups": "AddressGroup",
 }
-"""How the types of errors name what a path is about."""
+"""How the types of errors name what a path leads to."""
 
 
 def status_of(error: e.StillframeError) -> int:
@@ -54,7 +55,10 @@ def _type_of(error: e.StillframeError, path: str) -> str:
     for kind, name in _TYPES_OF_CLASSES.items():
         if isinstance(error, kind):
             return name
-    thing = next((_THINGS[word] for word in path.split("/") if word in _THINGS), None)
+    words = path.split("/")
+    thing = next(
+        (_THINGS[word] for word, its_id in pairwise(words) if word in _THINGS and its_id in error.message), None
+    )
     if thing is not None and isinstance(error, NetworkThingInUseError):
         return f"{thing}InUse"
     if thing is not None and isinstance(error, e.NotFoundError):
