@@ -48,6 +48,19 @@ def test_every_kind_of_thing_by_the_openstack_command(system: System) -> None:
         "port create --network osc-net --fixed-ip ip-address=10.44.0.9 --security-group osc-group osc-port",
         "port set --allowed-address ip-address=10.44.0.99 --description d osc-port",
         "port show osc-port",
+        "router add route --route destination=172.20.0.0/16,gateway=10.44.0.9 osc-router",
+        "router show osc-router -f value -c routes",
+        "router remove route --route destination=172.20.0.0/16,gateway=10.44.0.9 osc-router",
+        "router set --route destination=172.21.0.0/16,gateway=10.44.0.9 osc-router",
+        "router unset --route destination=172.21.0.0/16,gateway=10.44.0.9 osc-router",
+        "address group create --address 10.0.0.0/8 osc-addresses",
+        "address group set --address 172.16.0.1 --name osc-offices osc-addresses",
+        "address group unset --address 10.0.0.0/8 osc-offices",
+        "security group rule create --protocol udp --dst-port 53 --remote-address-group osc-offices osc-group",
+        "address group show osc-offices",
+        f"quota set --routers 33 {system.project_id()}",
+        f"quota show --network {system.project_id()}",
+        f"quota delete --network {system.project_id()}",
         "floating ip create --port osc-port admin_external_net",
         "floating ip list",
         "network set --tag blue osc-net",
@@ -58,6 +71,9 @@ def test_every_kind_of_thing_by_the_openstack_command(system: System) -> None:
         "extension list --network",
     )
     assert "10.44.0.9" in said
+    assert "172.20.0.0/16" in said
+    assert "172.16.0.1/32" in said
+    assert "33" in said
     assert "127.77." in said
     assert "\nosc-net\n" in said
     floating = json.loads(system.run("openstack", "floating", "ip", "list", "-f", "json").stdout)
@@ -66,6 +82,7 @@ def test_every_kind_of_thing_by_the_openstack_command(system: System) -> None:
         *(f"floating ip delete {one['ID']}" for one in floating if one["Fixed IP Address"] == "10.44.0.9"),
         "port delete osc-port",
         "security group delete osc-group",
+        "address group delete osc-offices",
         "router unset --external-gateway osc-router",
         "router remove subnet osc-router osc-subnet-2",
         "router delete osc-router",
@@ -123,6 +140,18 @@ def test_vpcs_by_otcextensions(connection: Any) -> None:
     assert connection.vpc.find_vpc("otc-vpc").id == vpc.id
     assert [one.name for one in connection.vpc.subnets(vpc_id=vpc.id)] == ["otc-subnet"]
     assert connection.network.get_network(subnet.id).name == "otc-subnet"
+    other = connection.vpc.create_vpc(name="otc-other", cidr="10.47.0.0/16")
+    ends = {"request_vpc_info": {"vpc_id": vpc.id}, "accept_vpc_info": {"vpc_id": other.id}}
+    peering = connection.vpc.create_peering(name="otc-peering", **ends)
+    assert connection.vpc.find_peering("otc-peering").status == "ACTIVE"
+    assert connection.vpc.update_peering(peering, name="otc-renamed").name == "otc-renamed"
+    about = {"type": "peering", "nexthop": peering.id, "vpc_id": vpc.id}
+    route = connection.vpc.add_route(destination=other.cidr, **about)
+    assert connection.vpc.get_route(route).destination == "10.47.0.0/16"
+    assert [one.id for one in connection.vpc.routes(router_id=vpc.id)] == [route.id]
+    connection.vpc.delete_route(route)
+    connection.vpc.delete_peering(peering)
+    connection.vpc.delete_vpc(other)
     connection.vpc.delete_subnet(subnet)
     connection.vpc.delete_vpc(vpc)
     assert connection.vpc.find_vpc("otc-vpc", ignore_missing=True) is None

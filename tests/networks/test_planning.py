@@ -158,7 +158,7 @@ async def test_a_rule_lets_in_whom_its_address_group_names_at_the_moment(world: 
     made = await door.post("/v2.0/address-groups", json={"address_group": {"addresses": ["fd00::/8"]}})
     addresses_id = made.json()["address_group"]["id"]
     await let_in(door, security_group_id=picky, remote_address_group_id=addresses_id)
-    path, body = f"/v2.0/address-groups/{addresses_id}", {"address_group": {"addresses": [asks.address]}}
+    path, body = f"/v2.0/address-groups/{addresses_id}", {"addresses": [asks.address]}
     assert not await wired.reaches(asks, asked)
     await door.put(f"{path}/add_addresses", json=body)
     assert await wired.reaches(asks, asked)

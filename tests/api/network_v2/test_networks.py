@@ -370,7 +370,7 @@ async def test_rules_refer_to_groups_of_addresses(door: Door) -> None:
     path = f"/v2.0/address-groups/{group['id']}"
 
     async def change(how: str, *changed: str) -> httpx.Response:
-        return await door.put(f"{path}/{how}_addresses", json={"address_group": {"addresses": changed}})
+        return await door.put(f"{path}/{how}_addresses", json={"addresses": changed})
 
     assert (await change("add", "10.0.0.8")).json()["address_group"]["addresses"][-1] == "10.0.0.8/32"
     refused(await change("add", "10.0.0.8/32"), 400, "already exist")

@@ -4,6 +4,7 @@ from typing import Any
 
 from litestar import Request, delete, get, post, put
 
+from stillframe.api.compute_v2.bodies import decode_body
 from stillframe.api.network_v2 import wire
 from stillframe.api.network_v2.bodies import AddressGroupBody, changes_of, decode_one, given
 from stillframe.api.network_v2.lists import listed, shown
@@ -55,7 +56,7 @@ async def update_address_group(request: AnyRequest, group_id: str, tx: Transacti
 
 @put([f"{_ONE}/add_addresses", f"{_ONE}/remove_addresses"])
 async def change_addresses(request: AnyRequest, group_id: str, tx: Transaction, caller: Caller) -> Json:
-    wanted = given(decode_one(await request.body(), "address_group", AddressGroupBody).addresses)
+    wanted = given(decode_body(await request.body(), AddressGroupBody).addresses)
     if not wanted:
         raise InvalidInputError("Which addresses? Their list is missing.", field="addresses")
     is_addition = request.scope["path"].endswith("/add_addresses")
