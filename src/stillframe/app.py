@@ -15,6 +15,7 @@ from litestar.types import ASGIApp
 from stillframe.api import compute_v2, console, ecs_v1, identity_v3, image_v2, ims, network_v2, volume_v3, vpc_v1
 from stillframe.api.asgi import ByPort, RequestLog
 from stillframe.api.auth import AuthMiddleware
+from stillframe.api.policy import guard_of
 from stillframe.api.responses import EmptyOrJson
 from stillframe.db import Database, Transaction
 from stillframe.identity.model import Caller
@@ -72,6 +73,7 @@ def _service(name: str, packages: tuple[Any, ...], resources: Resources) -> ASGI
     app = Litestar(
         route_handlers=[handler for package in packages for handler in package.handlers],
         exception_handlers=packages[0].exception_handlers,
+        guards=[guard_of(name)],
         dependencies={
             "tx": Provide(provide_tx),
             "caller": Provide(provide_caller),

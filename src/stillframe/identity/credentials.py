@@ -197,10 +197,12 @@ def _pair(found: Credential) -> Ec2Pair:
 
 
 async def create_ec2(tx: Transaction, keys: TokenKeys, caller: Caller, user_id: str, project_id: str | None) -> Ec2Pair:
-    """For the caller's project when none is named. Raises: ForbiddenError; NotFoundError."""
+    """For the caller's project when none is named. Raises: ForbiddenError; InvalidInputError; NotFoundError."""
     user = await show_user(tx, caller, user_id)
     _own(caller, user.id, "ec2_create_credential")
-    asked = project_id or caller.require_project()
+    asked = project_id or caller.project_id
+    if asked is None:
+        raise InvalidInputError("tenant_id is needed with a token that is for no project.", field="tenant_id")
     if not is_hex_id(asked) or not (await account_rows.get_project(tx, asked) or await find_as_domain(tx, asked)):
         raise NotFoundError(f"Could not find project: {asked}.")
     blob = {"access": new_hex_id(), "secret": secrets.token_hex(16), "trust_id": None}

@@ -15,7 +15,6 @@ from stillframe.db import Transaction
 from stillframe.errors import InvalidInputError, NotFoundError
 from stillframe.identity.model import Caller
 from stillframe.images import locations
-from stillframe.images import service as images
 from stillframe.images.stores import DESCRIPTION, STORE_ID
 from stillframe.jobs.resources import Resources
 
@@ -83,14 +82,12 @@ async def clear_cache(caller: Caller) -> None:
 
 
 @put("/v2/cache/{image_id:str}")
-async def queue_for_caching(image_id: str, tx: Transaction, caller: Caller) -> None:
-    await images.get_visible_image(tx, caller, image_id)
+async def queue_for_caching(image_id: str, caller: Caller) -> None:  # noqa: ARG001 - every image alike
     _refuse_cache(caller)
 
 
 @delete("/v2/cache/{image_id:str}")
-async def delete_from_cache(image_id: str, tx: Transaction, caller: Caller) -> None:
-    await images.get_visible_image(tx, caller, image_id)
+async def delete_from_cache(image_id: str, caller: Caller) -> None:  # noqa: ARG001 - every image alike
     _refuse_cache(caller)
 
 

@@ -10,7 +10,6 @@ from stillframe.api.ims.wire import decode_body
 from stillframe.config import Settings
 from stillframe.db import Database, Transaction
 from stillframe.identity.model import Caller
-from stillframe.identity.policy import require_action
 from stillframe.images import disk_capture, whole_capture
 
 AnyRequest = Request[Any, Any, Any]
@@ -18,7 +17,6 @@ AnyRequest = Request[Any, Any, Any]
 
 async def create_data_images(body: bytes, caller: Caller, settings: Settings, database: Database) -> dict[str, str]:
     """POST /v2/cloudimages/action with data_images of volumes."""
-    require_action(caller, "ims:dataImages:create")
     requests = wire.data_captures(decode_body(body, wire.DataImagesBody))
     async with database.writing() as tx:
         job = await disk_capture.capture_data_disks(tx, caller, settings, requests)
@@ -37,7 +35,6 @@ async def create_volume_image(body: bytes, caller: Caller, settings: Settings, d
 async def create_whole_image(
     request: AnyRequest, tx: Transaction, caller: Caller, settings: Settings
 ) -> dict[str, str]:
-    require_action(caller, "ims:wholeImages:create")
     wanted = wire.whole_capture(decode_body(await request.body(), wire.WholeImageBody))
     job = await whole_capture.capture_whole_server(tx, caller, settings, wanted)
     return {"job_id": job.id}

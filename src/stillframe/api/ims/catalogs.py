@@ -11,7 +11,6 @@ from litestar import Request, get
 from stillframe.config import Settings
 from stillframe.db import Transaction
 from stillframe.identity.model import Caller
-from stillframe.identity.policy import require_action
 from stillframe.images import quota
 from stillframe.images.operating_systems import OperatingSystem, by_platform
 
@@ -32,7 +31,6 @@ async def show_quota(request: AnyRequest, tx: Transaction, caller: Caller, setti
     """`image` counts the project's own images, `image_shared` those of them that others may use, `image_member` the
     projects that the most widely shared one is shared with.
     """
-    require_action(caller, "ims:quotas:get")
     used = await quota.get_usage(tx, caller.require_project(), settings)
     wanted = request.query_params.get("type")
     return {
@@ -55,7 +53,6 @@ async def show_quota(request: AnyRequest, tx: Transaction, caller: Caller, setti
 @get("/v1/cloudimages/os_version")
 async def list_os_versions(request: AnyRequest, caller: Caller, settings: Settings) -> list[dict[str, Any]]:
     """`?tag=` leaves those that run on x86, arm, uefi or bms; another text leaves all."""
-    require_action(caller, "ims:images:list")
     caller.require_project()
     runs = _RUNS_ON.get(request.query_params.get("tag", ""), _RUNS_ON["x86"])
     known = {

@@ -13,19 +13,14 @@ from stillframe.api.ims import import_wire, wire
 from stillframe.config import Settings
 from stillframe.db import Database
 from stillframe.identity.model import Caller
-from stillframe.identity.policy import require_action
 from stillframe.images import incoming
 from stillframe.images import service as images
 from stillframe.jobs.resources import Resources
 from stillframe.transfers import imports
-from stillframe.transfers.imports import DATA_KIND
 from stillframe.transfers.model import ImportRequest
 from stillframe.transfers.stores import store_of_project
 
 AnyRequest = Request[Any, Any, Any]
-
-SYSTEM_ACTION = "ims:serverImages:create"
-DATA_ACTION = "ims:dataImages:create"
 
 
 async def create_image_from_file(request: AnyRequest, caller: Caller, resources: Resources) -> dict[str, str]:
@@ -34,7 +29,6 @@ async def create_image_from_file(request: AnyRequest, caller: Caller, resources:
     body = wire.decode_body(raw, import_wire.ImportBody)
     if request.url.path.startswith("/v1/") and import_wire.is_of_data_image(body):
         return await _create_data_image(raw, caller, resources)
-    require_action(caller, SYSTEM_ACTION)
     wanted = import_wire.import_request(images.new_image(caller), body, resources.settings)
     return await _submit(caller, resources, wanted)
 
@@ -45,7 +39,6 @@ async def create_data_image(request: AnyRequest, caller: Caller, resources: Reso
 
 
 async def _create_data_image(raw: bytes, caller: Caller, resources: Resources) -> dict[str, str]:
-    require_action(caller, DATA_ACTION)
     body = wire.decode_body(raw, import_wire.DataImageBody)
     return await _submit(caller, resources, import_wire.data_image_request(images.new_image(caller), body))
 
@@ -54,7 +47,6 @@ async def _create_data_image(raw: bytes, caller: Caller, resources: Resources) -
 async def import_image_quickly(request: AnyRequest, caller: Caller, resources: Resources) -> dict[str, str]:
     body = wire.decode_body(await request.body(), import_wire.ImportBody)
     wanted = import_wire.quick_request(images.new_image(caller), body, resources.settings)
-    require_action(caller, DATA_ACTION if wanted.kind == DATA_KIND else SYSTEM_ACTION)
     return await _submit(caller, resources, wanted)
 
 
@@ -71,7 +63,6 @@ async def _submit(caller: Caller, resources: Resources, wanted: ImportRequest) -
 async def register_image(
     request: AnyRequest, image_id: str, caller: Caller, resources: Resources, database: Database, settings: Settings
 ) -> dict[str, str]:
-    require_action(caller, "ims:images:upload")
     body = wire.decode_body(await request.body(), import_wire.RegistrationBody)
     blank = replace(images.new_image(caller), id=wire.checked_image_id(image_id))
     file = import_wire.registration_file(blank, body)

@@ -14,7 +14,6 @@ from stillframe.config import Settings
 from stillframe.db import Transaction
 from stillframe.errors import InvalidInputError, RequestFormatError
 from stillframe.identity.model import Caller
-from stillframe.identity.policy import require_action
 from stillframe.images import member_batches, sharing
 from stillframe.images.model import Member, MemberStatus
 from stillframe.images.refusals import (
@@ -28,7 +27,6 @@ from stillframe.kit.ids import normalized_uuid
 
 AnyRequest = Request[Any, Any, Any]
 
-SHARE = "ims:images:share"
 DEFAULT_LIMIT = 500
 
 _ANSWERS = {"accepted": MemberStatus.ACCEPTED, "rejected": MemberStatus.REJECTED}
@@ -54,7 +52,6 @@ class AnswerBody(msgspec.Struct, kw_only=True):
 
 @post("/v1/cloudimages/members", status_code=200)
 async def share_images(request: AnyRequest, tx: Transaction, caller: Caller, settings: Settings) -> dict[str, str]:
-    require_action(caller, SHARE)
     images, projects = _checked_batch(wire.decode_body(await request.body(), MembersBody))
     job = await member_batches.share_images(tx, caller, settings, images, projects)
     return {"job_id": job.id}
@@ -62,7 +59,6 @@ async def share_images(request: AnyRequest, tx: Transaction, caller: Caller, set
 
 @delete("/v1/cloudimages/members", status_code=200)
 async def unshare_images(request: AnyRequest, tx: Transaction, caller: Caller, settings: Settings) -> dict[str, str]:
-    require_action(caller, SHARE)
     images, projects = _checked_batch(wire.decode_body(await request.body(), MembersBody))
     job = await member_batches.unshare_images(tx, caller, settings, images, projects)
     return {"job_id": job.id}
@@ -70,7 +66,6 @@ async def unshare_images(request: AnyRequest, tx: Transaction, caller: Caller, s
 
 @put("/v1/cloudimages/members")
 async def answer_shares(request: AnyRequest, tx: Transaction, caller: Caller, settings: Settings) -> dict[str, str]:
-    require_action(caller, SHARE)
     images, status = _checked_answer(wire.decode_body(await request.body(), AnswerBody), caller)
     job = await member_batches.answer_shares(tx, caller, settings, images, status)
     return {"job_id": job.id}
@@ -114,7 +109,6 @@ def checked_project_id(text: str) -> str:
 async def list_members(
     request: AnyRequest, project_id: str, image_id: str, tx: Transaction, caller: Caller
 ) -> dict[str, Any]:
-    require_action(caller, "ims:images:get")
     wire.require_same_project(project_id, caller)
     limit, marker = _page(request.query_params.multi_items())
     members = await sharing.list_members(tx, caller, wire.checked_image_id(image_id))
@@ -125,7 +119,6 @@ async def list_members(
 async def show_member(
     project_id: str, image_id: str, member_id: str, tx: Transaction, caller: Caller
 ) -> dict[str, Any]:
-    require_action(caller, "ims:images:get")
     wire.require_same_project(project_id, caller)
     member = await sharing.get_member(tx, caller, wire.checked_image_id(image_id), checked_project_id(member_id))
     return member_to_wire(member)

@@ -19,7 +19,6 @@ from stillframe.errors import (
 from stillframe.flavors import service as flavors
 from stillframe.flavors.model import Flavor
 from stillframe.identity.model import Caller
-from stillframe.identity.policy import require_action
 from stillframe.images import capture
 from stillframe.images import service as images
 from stillframe.images.refusals import FlavorLookupError
@@ -37,7 +36,6 @@ async def create_image(
     request: AnyRequest, caller: Caller, settings: Settings, database: Database, resources: Resources
 ) -> dict[str, str]:
     """From a server's system disk, from volumes, or from a file of the object store."""
-    require_action(caller, "ims:serverImages:create")
     raw = await request.body()
     body = wire.decode_body(raw, wire.CreateImageBody)
     wire.require_one_source(body)
@@ -61,7 +59,6 @@ async def export_image(
     database: Database,
     resources: Resources,
 ) -> dict[str, str]:
-    require_action(caller, "ims:images:export")
     body = wire.decode_body(await request.body(), wire.ExportBody)
     wanted = wire.export_request(wire.checked_image_id(image_id), body, zvhd_writes_vhd=settings.zvhd_writes_vhd)
     async with database.reading() as tx:
@@ -86,13 +83,11 @@ async def show_job_of_token(job_id: str, tx: Transaction, caller: Caller) -> dic
 @delete("/v1/{project_id:str}/jobs/{job_id:str}", status_code=204)
 async def cancel_job(project_id: str, job_id: str, tx: Transaction, caller: Caller) -> None:
     """An addition of ours: asks an unfinished job to stop and to undo what it did."""
-    require_action(caller, "ims:images:update")
     job = await _find_job(tx, caller, project_id, job_id)
     await jobs.cancel_job(tx, job.id, project_id=project_id, service=Service.IMS)
 
 
 async def _find_job(tx: Transaction, caller: Caller, project_id: str, job_id: str) -> Job:
-    require_action(caller, "ims:images:get")
     wire.require_same_project(project_id, caller)
     try:
         return await jobs.get_job(tx, job_id, project_id=project_id, service=Service.IMS)
@@ -102,7 +97,6 @@ async def _find_job(tx: Transaction, caller: Caller, project_id: str, job_id: st
 
 @get("/v2/cloudimages")
 async def list_images(request: AnyRequest, tx: Transaction, caller: Caller, settings: Settings) -> dict[str, Any]:
-    require_action(caller, "ims:images:list")
     parameters = list(request.query_params.multi_items())
     query = image_query(parameters, caller, await _fitting_flavor(tx, parameters))
     return images_page(await images.list_images(tx, caller, query), query, caller, settings)

@@ -15,7 +15,6 @@ from stillframe.api.ims.tags import pairs_to_wire
 from stillframe.db import Transaction
 from stillframe.errors import ImageTagInvalidError, RequestFormatError
 from stillframe.identity.model import Caller
-from stillframe.identity.policy import require_action
 from stillframe.images import tagging
 from stillframe.images.refusals import OperationNotSupportedError, ResourceIdInvalidError, ResourceTypeError
 from stillframe.images.tag_search import TagCondition, TaggedImage, TagQuery
@@ -50,7 +49,6 @@ class TagQueryBody(msgspec.Struct, kw_only=True):
 
 @post("/v2/{project_id:str}/images/resource_instances/action", status_code=200)
 async def find_images(request: AnyRequest, project_id: str, tx: Transaction, caller: Caller) -> dict[str, Any]:
-    require_action(caller, "ims:images:list")
     wire.require_same_project(project_id, caller)
     body = wire.decode_body(await request.body(), TagQueryBody)
     query = tag_query(body)
@@ -72,7 +70,6 @@ async def list_tags_of_others(project_id: str, resource_type: str, caller: Calle
 
 
 async def _refuse_others(project_id: str, resource_type: str, caller: Caller) -> None:
-    require_action(caller, "ims:images:list")
     wire.require_same_project(project_id, caller)
     raise ResourceTypeError(f"There are images here, and no {resource_type[:64]!r}.")
 

@@ -16,7 +16,6 @@ from stillframe.api.ims.lists import tags_query
 from stillframe.db import Transaction
 from stillframe.errors import ImageTagInvalidError, NotFoundError, RequestFormatError
 from stillframe.identity.model import Caller
-from stillframe.identity.policy import require_action
 from stillframe.images import tagging
 from stillframe.images.refusals import OperationNotSupportedError, ResourceIdInvalidError
 from stillframe.images.tagging import Pair, pair_of
@@ -24,7 +23,6 @@ from stillframe.kit.ids import normalized_uuid
 
 AnyRequest = Request[Any, Any, Any]
 
-LIST, GET, CHANGE = "ims:images:list", "ims:images:get", "ims:images:update"
 
 _NOT_FOUND: dict[Any, Any] = {NotFoundError: answer_not_found}
 """Where the resource is in the path, its absence is a 404."""
@@ -53,7 +51,6 @@ class TagsBody(msgspec.Struct, kw_only=True):
 
 @put("/v1/cloudimages/tags", status_code=204)
 async def set_tag(request: AnyRequest, tx: Transaction, caller: Caller) -> None:
-    require_action(caller, CHANGE)
     body = wire.decode_body(await request.body(), TagBody)
     pairs = _single_pair(body)
     await tagging.set_tags(tx, caller, wire.checked_image_id(body.image_id or ""), pairs)
@@ -76,14 +73,12 @@ def _pairs(tags: tuple[str, ...]) -> list[Pair]:
 
 @get("/v1/cloudimages/tags")
 async def list_tags(request: AnyRequest, tx: Transaction, caller: Caller) -> dict[str, Any]:
-    require_action(caller, LIST)
     query, limit, offset = tags_query(request.query_params.multi_items(), caller)
     return {"tags": await tagging.list_used_tags(tx, caller, query, limit=limit, offset=offset)}
 
 
 @delete("/v1/{project_id:str}/cloudimages/{image_id:str}/tags/delete")
 async def delete_tags(request: AnyRequest, project_id: str, image_id: str, tx: Transaction, caller: Caller) -> None:
-    require_action(caller, CHANGE)
     wire.require_same_project(project_id, caller)
     doomed = _doomed_pairs(wire.decode_body(await request.body(), TagsBody))
     await tagging.drop_tags(tx, caller, wire.checked_image_id(image_id), doomed)
@@ -101,7 +96,6 @@ def _doomed_pairs(body: TagsBody) -> list[Pair]:
 
 @post("/v2/{project_id:str}/images/{image_id:str}/tags", status_code=204, exception_handlers=_NOT_FOUND)
 async def add_tag(request: AnyRequest, project_id: str, image_id: str, tx: Transaction, caller: Caller) -> None:
-    require_action(caller, CHANGE)
     wire.require_same_project(project_id, caller)
     body = wire.decode_body(await request.body(), OneTagBody)
     if body.tag is None:
@@ -111,7 +105,6 @@ async def add_tag(request: AnyRequest, project_id: str, image_id: str, tx: Trans
 
 @get("/v2/{project_id:str}/images/{image_id:str}/tags", exception_handlers=_NOT_FOUND)
 async def list_image_tags(project_id: str, image_id: str, tx: Transaction, caller: Caller) -> dict[str, Any]:
-    require_action(caller, GET)
     wire.require_same_project(project_id, caller)
     return {"tags": pairs_to_wire(await tagging.list_tags(tx, caller, _resource_id(image_id)))}
 
@@ -121,7 +114,6 @@ async def list_image_tags(project_id: str, image_id: str, tx: Transaction, calle
     exception_handlers=_NOT_FOUND,
 )
 async def delete_tag(request: AnyRequest, project_id: str, image_id: str, tx: Transaction, caller: Caller) -> None:
-    require_action(caller, CHANGE)
     wire.require_same_project(project_id, caller)
     await tagging.drop_tag(tx, caller, _resource_id(image_id), _key(request))
 
@@ -129,14 +121,12 @@ async def delete_tag(request: AnyRequest, project_id: str, image_id: str, tx: Tr
 @delete("/v2/{project_id:str}/images/{image_id:str}/tags/action", exception_handlers=_NOT_FOUND)
 async def delete_tag_called_action(project_id: str, image_id: str, tx: Transaction, caller: Caller) -> None:
     """The path of another operation, and of a tag as good as any."""
-    require_action(caller, CHANGE)
     wire.require_same_project(project_id, caller)
     await tagging.drop_tag(tx, caller, _resource_id(image_id), "action")
 
 
 @post("/v2/{project_id:str}/images/{image_id:str}/tags/action", status_code=204, exception_handlers=_NOT_FOUND)
 async def change_tags(request: AnyRequest, project_id: str, image_id: str, tx: Transaction, caller: Caller) -> None:
-    require_action(caller, CHANGE)
     wire.require_same_project(project_id, caller)
     body = wire.decode_body(await request.body(), TagsBody)
     if body.action == "create":
@@ -151,7 +141,6 @@ async def change_tags(request: AnyRequest, project_id: str, image_id: str, tx: T
 
 @get("/v2/{project_id:str}/images/tags")
 async def list_project_tags(project_id: str, tx: Transaction, caller: Caller) -> dict[str, Any]:
-    require_action(caller, LIST)
     wire.require_same_project(project_id, caller)
     values = await tagging.list_tags_of_project(tx, caller)
     return {"tags": [{"key": key, "values": known} for key, known in values.items()]}

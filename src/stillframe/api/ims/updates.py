@@ -22,7 +22,6 @@ from stillframe.config import Settings
 from stillframe.db import Transaction
 from stillframe.errors import ImageSizesInvalidError, OsVersionInvalidError, RequestFormatError
 from stillframe.identity.model import Caller
-from stillframe.identity.policy import require_action
 from stillframe.images import updating
 from stillframe.images.model import Image, ImageKind, OsInfo
 from stillframe.images.operating_systems import find_operating_system
@@ -78,7 +77,6 @@ class Change(msgspec.Struct, frozen=True):
 async def update_image(
     request: AnyRequest, image_id: str, tx: Transaction, caller: Caller, settings: Settings
 ) -> dict[str, Any]:
-    require_action(caller, "ims:images:update")
     changes = read_changes(wire.decode_body(await request.body(), list[ChangeBody]), settings)
     before = await updating.get_changeable_image(tx, caller, wire.checked_image_id(image_id))
     after = await updating.change_image(tx, caller, before, apply_changes(before, changes))
