@@ -464,6 +464,11 @@ class DevicePlaceTakenError(ConflictError):
     default_message = "Another disk of the server has that device name."
 
 
+class NicHeldByGuestError(ConflictError):
+    code = "nic_held_by_guest"
+    default_message = "The guest does not let go of the network card. Stop the server, or remove the card there first."
+
+
 class DiskHeldByGuestError(ConflictError):
     code = "disk_held_by_guest"
     default_message = "The guest does not let go of the disk: unmount it there, or stop the server, and detach again."

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from stillframe.guest import default_cache_dir, public_image
-from stillframe.qemu import hotplug, img, machine
-from stillframe.qemu.machine import DiskSpec, MachineSpec, RunningMachine
+from stillframe.qemu import hotplug, img, machine, nic_hotplug, sockets
+from stillframe.qemu.machine import DiskSpec, MachineSpec, NicSpec, RunningMachine
+from stillframe.qemu.machine_spec import nic_socket
 from stillframe.qemu.model import ChainLink
 from tests.qemu.disks import MIB
 
@@ -80,3 +81,23 @@ async def test_a_disk_comes_and_goes_with_what_was_written(guest: Guest, tmp_pat
     assert not {str(above), str(below)} & open_files(guest.running.pid)
     await hotplug.plug(guest.running, disk)
     assert "kept" in await guest.run("until [ -b /dev/vdb ]; do sleep 0.1; done; head -c 4 /dev/vdb")
+
+
+async def test_a_network_card_comes_and_goes_and_comes_again(guest: Guest) -> None:
+    nic = NicSpec(port_id=str(uuid.uuid4()), mac="fa:16:3e:00:00:09", device_index=3)
+    run_dir = guest.running.run_dir
+    for _ in range(2):
+        await nic_hotplug.plug(guest.running, nic)
+        await nic_hotplug.plug(guest.running, nic)
+        assert "found-it" in await guest.run(
+            "until grep -q 00:09 /sys/class/net/*/address; do sleep 1; done; echo found-it"
+        )
+        with await sockets.connect(run_dir, nic_socket(nic.port_id)) as switch:
+            await guest.run("ip link set $(ls /sys/class/net | grep -v lo) up")
+            async with asyncio.timeout(60):
+                frame = await asyncio.get_running_loop().sock_recv(switch, 2048)
+            assert frame[10:16] == bytes.fromhex("fa163e000009")
+        await nic_hotplug.unplug(guest.running, nic.port_id, 60)
+        await nic_hotplug.unplug(guest.running, nic.port_id, 60)
+        assert not (run_dir / nic_socket(nic.port_id)).exists()
+        assert "fa:16" not in await guest.run("cat /sys/class/net/*/address")

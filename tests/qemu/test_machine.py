@@ -361,7 +361,9 @@ async def test_data_disks_and_a_config_drive_are_there(tmp_path: Path, make_spec
     drive = tmp_path / "drive.iso"
     drive.write_bytes(bytes(MIB))
     disks = (DiskSpec(chain=chain, device_index=0), DiskSpec(chain=(data,), device_index=1))
-    nics = tuple(NicSpec(port_id=str(uuid.uuid4()), mac=f"fa:16:3e:00:00:0{number}") for number in range(2))
+    nics = tuple(
+        NicSpec(port_id=str(uuid.uuid4()), mac=f"fa:16:3e:00:00:0{number}", device_index=number) for number in range(2)
+    )
     spec = make_spec(chain, disks=disks, config_drive=drive, cdrom=drive, nics=nics, vcpus=4, memory_mib=512)
     await machine.start(spec)
     async with qmp.connected(spec.run_dir) as client:

@@ -66,11 +66,13 @@ def test_devices_have_fixed_places() -> None:
     assert "pcie-pci-bridge,id=disks,addr=0x09.0,multifunction=on" in devices
     assert "virtio-blk-pci,id=virtio-disk9,drive=disk9,bus=disks,addr=0x9,bootindex=10" in devices
     assert "virtio-blk-pci,drive=config-drive,bus=disks,addr=0x1f" in devices
-    assert "virtio-net-pci,netdev=net0,mac=fa:16:3e:00:00:01,romfile=,addr=0x10.0,multifunction=on" in devices
+    assert "pcie-pci-bridge,id=cards,addr=0x0a.0,multifunction=on" in devices
+    card = f"virtio-net-pci,id=nic-{ID},netdev=net-{ID},mac=fa:16:3e:00:00:01,romfile=,bus=cards,addr=0x1"
+    assert card in devices
 
 
 def test_a_card_is_a_socket_that_the_switch_connects_to() -> None:
-    assert values(argv(spec()), "-netdev") == ["stream,id=net0,server=on,addr.type=fd,addr.str=30"]
+    assert values(argv(spec()), "-netdev") == [f"stream,id=net-{ID},server=on,addr.type=fd,addr.str=30"]
     assert values(argv(spec(nics=())), "-netdev") == []
 
 

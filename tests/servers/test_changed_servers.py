@@ -1,6 +1,7 @@
 """One real guest that is paused, resized, captured while it is paused, shelved and made anew."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,17 @@ USER_DATA = """#!/bin/sh
 echo "probe: $(hostname) finds $(cat /root/kept 2>/dev/null || echo nothing)"
 echo something >/root/kept
 sync
+(
+while :; do
+    cards=$(ls /sys/class/net | grep -vx lo | tr '\n' ' ')
+    if [ "$cards" != "$seen" ]; then
+        seen=$cards
+        echo "probe: cards $cards."
+        [ "$cards" = "eth0 " ] || { ip link set eth1 up; udhcpc -f -n -q -t 20 -i eth1 -s /bin/true 2>&1; }
+    fi
+    sleep 0.2
+done
+) &
 """
 
 
@@ -42,6 +54,22 @@ async def run_state(system: System, server_id: str) -> str:
         return await client.query_status()
 
 
+def plug_a_card_in_and_out(system: System, server_id: str) -> None:
+    """The guest finds it and gets its address there; its machine's next start would find it, too."""
+    path = f"/v2.1/{system.project_id()}/servers/{server_id}/os-interface"
+    with system.http("compute") as compute:
+        answer = compute.post(path, json={})
+        assert answer.status_code == 200, answer.text
+        card = answer.json()["interfaceAttachment"]
+        system.wait_for_console(server_id, f"lease of {card['fixed_ips'][0]['ip_address']} obtained")
+        assert compute.delete(f"{path}/{card['port_id']}").status_code == 202
+        deadline = time.monotonic() + 90
+        while compute.get(f"{path}/{card['port_id']}").status_code != 404:
+            assert time.monotonic() < deadline, system.console(server_id)[-2000:]
+            time.sleep(0.1)
+        assert len(compute.get(path).json()["interfaceAttachments"]) == 1
+
+
 async def test_a_server_is_paused_resized_and_made_anew(system: System) -> None:
     server_id = system.create_server("before", user_data=USER_DATA)
     try:
@@ -52,6 +80,8 @@ async def test_a_server_is_paused_resized_and_made_anew(system: System) -> None:
         act(system, server_id, "unpause")
         system.wait_for_server(server_id, "ACTIVE")
         assert await run_state(system, server_id) == "running"
+
+        plug_a_card_in_and_out(system, server_id)
 
         act(system, server_id, "resize", {"flavorRef": "s3.medium.1"})
         system.wait_for_server(server_id, "VERIFY_RESIZE")

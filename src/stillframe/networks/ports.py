@@ -369,6 +369,12 @@ async def servers_with_address(tx: Transaction, project_id: str, fits: Callable[
     }
 
 
+async def find_nic(tx: Transaction, server_id: str, port_id: str) -> Port | None:
+    """None when the server has no such card, or none any more."""
+    found = await rows.find(tx, Port, id=port_id, device_id=server_id)
+    return found[0] if found and found[0].device_index is not None else None
+
+
 async def release_nic(tx: Transaction, port: Port) -> None:
     """Off its server; gone, if it was made for it. Safe to repeat."""
     tx.wake_worker_on_commit()

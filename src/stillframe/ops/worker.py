@@ -28,7 +28,7 @@ from stillframe.ops.pidlock import PidLock
 from stillframe.ops.switchboard import Switchboard
 from stillframe.ops.wake import listen_for_wakes
 from stillframe.qemu.host import choose_machine_user
-from stillframe.servers import attachment_jobs, growth, rebuilding, resizing
+from stillframe.servers import attachment_jobs, growth, nic_jobs, rebuilding, resizing
 from stillframe.servers import workflows as server_workflows
 from stillframe.servers.watch import MachineWatch
 from stillframe.transfers import importing
@@ -56,6 +56,7 @@ def recipe_book() -> RecipeBook:
         *member_batches.RECIPES,
         *server_workflows.RECIPES,
         *resizing.RECIPES,
+        *nic_jobs.RECIPES,
         *rebuilding.RECIPES,
         *attachment_jobs.RECIPES,
         *disk_capture.RECIPES,

@@ -23,8 +23,8 @@ from stillframe.qemu.qmp import FILE_SETS, Qmp
 log = getLogger("stillframe.qemu")
 
 PERIPHERALS = "/machine/peripheral"
-_LOOK_INTERVAL_S = 0.2
-_ASK_INTERVAL_S = 5.0
+LOOK_INTERVAL_S = 0.2
+ASK_INTERVAL_S = 5.0
 
 
 async def plug(machine: RunningMachine, disk: DiskSpec) -> None:
@@ -34,7 +34,7 @@ async def plug(machine: RunningMachine, disk: DiskSpec) -> None:
     of it is left in the machine.
     """
     async with qmp.connected(machine.run_dir) as client:
-        if await _has_device(client, disk.device_id):
+        if await has_device(client, disk.device_id):
             return
         await _remove_nodes(client, disk.device_index)
         try:
@@ -56,7 +56,7 @@ async def unplug(machine: RunningMachine, device_index: int, deadline_s: float) 
     deadline, ask_at = time.monotonic() + deadline_s, 0.0
     while True:
         async with qmp.connected(machine.run_dir) as client:
-            if not await _has_device(client, device_id):
+            if not await has_device(client, device_id):
                 await _remove_nodes(client, device_index)
                 break
             now = time.monotonic()
@@ -64,11 +64,11 @@ async def unplug(machine: RunningMachine, device_index: int, deadline_s: float) 
                 # Again from time to time: a guest that is still booting forgets the first. QEMU refuses while it waits.
                 with suppress(ToolFailedError):
                     await client.execute("device_del", {"id": device_id})
-                ask_at = now + _ASK_INTERVAL_S
+                ask_at = now + ASK_INTERVAL_S
         if now > deadline:
             raise DiskHeldByGuestError
         # Without a connection meanwhile: QEMU serves one at a time, and the server may be stopped at any moment.
-        await asyncio.sleep(_LOOK_INTERVAL_S)
+        await asyncio.sleep(LOOK_INTERVAL_S)
     log.info("machine %s has given disk %d back", machine.server_id, device_index)
 
 
@@ -86,10 +86,10 @@ async def resize(machine: RunningMachine, device_index: int, size_bytes: int) ->
 async def is_plugged(machine: RunningMachine, device_index: int) -> bool:
     """Raises: UnavailableError."""
     async with qmp.connected(machine.run_dir) as client:
-        return await _has_device(client, DiskSpec(chain=(), device_index=device_index).device_id)
+        return await has_device(client, DiskSpec(chain=(), device_index=device_index).device_id)
 
 
-async def _has_device(client: Qmp, device_id: str) -> bool:
+async def has_device(client: Qmp, device_id: str) -> bool:
     found = await client.execute("qom-list", {"path": PERIPHERALS})
     return any(entry["name"] == device_id for entry in found)
 

@@ -4,6 +4,7 @@ import contextlib
 import os
 import shlex
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from logging import getLogger
@@ -13,7 +14,7 @@ from stillframe.errors import ToolFailedError, UnavailableError
 from stillframe.qemu import sockets
 from stillframe.qemu.console import CONSOLE_LOG, STDERR_LOG
 from stillframe.qemu.machine_argv import TCG_CACHE_MIB, build_argv, uefi_vars
-from stillframe.qemu.machine_spec import Firmware, MachineFiles, MachineSpec, nic_socket
+from stillframe.qemu.machine_spec import Firmware, MachineFiles, MachineSpec, nic_socket, spare_socket
 from stillframe.qemu.sandbox import MINIMAL_ENVIRONMENT, Access, Limits, Sandbox, kvm_access, wrap_machine
 
 log = getLogger("stillframe.qemu")
@@ -21,6 +22,8 @@ log = getLogger("stillframe.qemu")
 _MIB = 1024**2
 # What QEMU needs besides the guest's memory: its code cache under TCG, the graphics card, thread stacks, disk caches.
 _OVERHEAD_MIB = 1024 + TCG_CACHE_MIB
+# For cards that come later: QEMU opens nothing by itself, and its control socket can hand it none to listen on.
+SPARE_SOCKETS = 12
 _UEFI_FIRMWARE = (
     (Path("/usr/share/OVMF/OVMF_CODE_4M.fd"), Path("/usr/share/OVMF/OVMF_VARS_4M.fd")),
     (Path("/usr/share/OVMF/OVMF_CODE.fd"), Path("/usr/share/OVMF/OVMF_VARS.fd")),
@@ -71,6 +74,7 @@ def _opened(spec: MachineSpec, uefi_code: Path | None) -> Iterator[MachineFiles]
         def listening(name: str) -> int:
             return stack.enter_context(sockets.listen(spec.run_dir, name)).fileno()
 
+        _forget_sockets(spec.run_dir)
         yield MachineFiles(
             qmp=listening(sockets.QMP_SOCKET),
             serial=listening(sockets.SERIAL_SOCKET),
@@ -78,7 +82,21 @@ def _opened(spec: MachineSpec, uefi_code: Path | None) -> Iterator[MachineFiles]
             console=opened(spec.run_dir / CONSOLE_LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC),
             disks={path: opened(path, flags) for path, flags in _disk_files(spec, uefi_code).items()},
             nics=tuple(listening(nic_socket(nic.port_id)) for nic in spec.nics),
+            spares=tuple(stack.enter_context(_spare(spec.run_dir)).fileno() for _ in range(SPARE_SOCKETS)),
         )
+
+
+def _forget_sockets(run_dir: Path) -> None:
+    """Those of cards, of the machine that was there before."""
+    for path in (*run_dir.glob(nic_socket("*")), *run_dir.glob("spare-*.sock")):
+        path.unlink(missing_ok=True)
+
+
+def _spare(run_dir: Path) -> socket.socket:
+    """Called after its number, under which QEMU inherits it."""
+    listening = sockets.listen(run_dir, "spare.sock")
+    (run_dir / "spare.sock").rename(run_dir / spare_socket(listening.fileno()))
+    return listening
 
 
 def _disk_files(spec: MachineSpec, uefi_code: Path | None) -> dict[Path, int]:

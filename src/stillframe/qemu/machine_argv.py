@@ -2,15 +2,18 @@
 
 PCI slots are fixed, since guests call their disks and cards after them: a machine started again is the same machine.
 
-    01  graphics card         08  system disk    09  a bridge: data disks, each in the slot of its index, and last the
-    10  first network cards   1c  random numbers     config drive. What is behind it can be plugged in and out.
+    01  graphics card     09  a bridge: data disks, each in the slot of its index, and last the config drive
+    08  system disk       0a  a bridge: network cards, each in the slot after its index
+    1c  random numbers
+
+What is behind a bridge can be plugged in and out.
 """
 
 import json
 from pathlib import Path
 
 from stillframe.qemu.graph import blockdev
-from stillframe.qemu.machine_spec import DiskSpec, Firmware, MachineFiles, MachineSpec
+from stillframe.qemu.machine_spec import DiskSpec, Firmware, MachineFiles, MachineSpec, NicSpec
 from stillframe.qemu.model import ChainLink
 
 PROGRAM = "qemu-system-x86_64"
@@ -19,6 +22,7 @@ TCG_CACHE_MIB = 256
 # q35 plugs PCI devices in and out behind a bridge only, by ACPI, which every guest knows. One bridge costs less time at
 # boot than a PCI Express port for each disk that might come.
 _BRIDGE = "disks"
+_CARD_BRIDGE = "cards"
 _CONFIG_DRIVE_SLOT = 0x1F
 _SECCOMP = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 
@@ -46,7 +50,9 @@ def uefi_vars(spec: MachineSpec) -> Path:
 
 def _nothing_by_default(spec: MachineSpec) -> list[str]:
     bare = ["-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none"]
-    names = ["-name", spec.server_id, "-uuid", spec.server_id]
+    # By what the PC says of itself, cloud-init knows before it looks that there is a metadata service of OpenStack's.
+    about = "type=1,manufacturer=OpenStack Foundation,product=OpenStack Nova,family=Virtual Machine"
+    names = ["-name", spec.server_id, "-uuid", spec.server_id, "-smbios", f"{about},serial={spec.server_id}"]
     return [*names, *bare, "-sandbox", _SECCOMP, "-msg", "timestamp=on", "-rtc", "base=utc"]
 
 
@@ -132,12 +138,20 @@ def _read_only(name: str, path: Path, files: MachineFiles) -> str:
 
 
 def _nics(spec: MachineSpec, files: MachineFiles) -> list[str]:
-    argv = []
-    for number, (nic, listening) in enumerate(zip(spec.nics, files.nics, strict=True)):
-        argv += ["-netdev", f"stream,id=net{number},server=on,addr.type=fd,addr.str={listening}"]
-        # No option ROM: these machines never boot from the network.
-        argv += ["-device", f"virtio-net-pci,netdev=net{number},mac={nic.mac},romfile=,{_slot(0x10, number)}"]
+    argv = ["-device", f"pcie-pci-bridge,id={_CARD_BRIDGE},{_slot(0x0A, 0)}"]
+    for nic, listening in zip(spec.nics, files.nics, strict=True):
+        device = nic_device(nic)
+        driver = device.pop("driver")
+        argv += ["-netdev", f"stream,id={nic.netdev_id},server=on,addr.type=fd,addr.str={listening}"]
+        argv += ["-device", ",".join([driver, *(f"{name}={value}" for name, value in device.items())])]
     return argv
+
+
+def nic_device(nic: NicSpec) -> dict[str, str]:
+    """The guest's card on top of its netdev, as `device_add` takes it."""
+    # No option ROM: these machines never boot from the network.
+    device = {"driver": "virtio-net-pci", "id": nic.device_id, "netdev": nic.netdev_id, "mac": nic.mac, "romfile": ""}
+    return device | {"bus": _CARD_BRIDGE, "addr": hex(nic.device_index + 1)}
 
 
 def _small_devices() -> list[str]:

@@ -53,17 +53,33 @@ class DiskSpec(msgspec.Struct, frozen=True, kw_only=True):
 class NicSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A network card. Its frames go through a socket in the machine's directory, where the switch connects.
 
-    Until it does, and while it is away, the card is there and its frames are lost.
+    Until it does, and while it is away, the card is there and its frames are lost. `device_index` is its place.
     """
 
     port_id: str
     mac: str
+    device_index: int = 0
 
     def __post_init__(self) -> None:
+        if not 0 <= self.device_index < MAX_NICS:
+            raise ValueError(f"a machine has room for {MAX_NICS} network cards")
         if not _MAC.fullmatch(self.mac):
             raise ValueError(f"{self.mac!r} is no hardware address in lower case")
         if not _UUID.fullmatch(self.port_id):
             raise ValueError(f"{self.port_id!r} is no port id")
+
+    @property
+    def netdev_id(self) -> str:
+        return f"net-{self.port_id}"
+
+    @property
+    def device_id(self) -> str:
+        return f"nic-{self.port_id}"
+
+
+def spare_socket(descriptor: int) -> str:
+    """A listening socket that QEMU has under that number, for a card which comes later."""
+    return f"spare-{descriptor}.sock"
 
 
 def nic_socket(port_id: str) -> str:
@@ -92,8 +108,10 @@ class MachineSpec(msgspec.Struct, frozen=True, kw_only=True):
         if self.memory_mib < 1 or self.vcpus < 1:
             raise ValueError("a machine has memory and a processor")
         indexes = [disk.device_index for disk in self.disks]
-        if len(set(indexes)) != len(indexes) or len(self.nics) > MAX_NICS:
-            raise ValueError("two disks in one place, or too many network cards")
+        if len(set(indexes)) != len(indexes):
+            raise ValueError("two disks in one place")
+        if len({nic.device_index for nic in self.nics}) != len(self.nics):
+            raise ValueError("two network cards in one place")
 
 
 class MachineFiles(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,10 +122,12 @@ class MachineFiles(msgspec.Struct, frozen=True, kw_only=True):
     console: int
     disks: dict[Path, int]
     nics: tuple[int, ...] = ()
+    spares: tuple[int, ...] = ()
+    """Sockets for cards that are plugged in later."""
 
     @property
     def all(self) -> tuple[int, ...]:
-        return (self.qmp, self.serial, self.console, *self.disks.values(), *self.nics)
+        return (self.qmp, self.serial, self.console, *self.disks.values(), *self.nics, *self.spares)
 
 
 class RunningMachine(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,12 +7,14 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from qemu.qmp import EventListener, ExecuteError, QMPClient, QMPError
+from qemu.qmp import ConnectError, EventListener, ExecuteError, QMPClient, QMPError
+from qemu.qmp.qmp_client import NegotiationError
 
 from stillframe.errors import ToolFailedError, UnavailableError
 from stillframe.qemu import sockets
 
 CONNECT_TIMEOUT_S = 10.0
+_CONNECT_PAUSE_S = 0.05
 COMMAND_TIMEOUT_S = 10.0
 FILE_SETS = "/dev/fdset/"
 
@@ -79,14 +81,27 @@ class Qmp:
             yield listener
 
 
+async def _connect(run_dir: Path) -> QMPClient:
+    """Again when an event came before the answer to the first command, which the library takes for a refusal."""
+    while True:
+        client = QMPClient("stillframe")
+        try:
+            with sockets.short_path(run_dir) as short:
+                await client.connect(f"{short}/{sockets.QMP_SOCKET}")
+        except ConnectError as error:
+            if not isinstance(error.exc, NegotiationError):
+                raise
+        else:
+            return client
+        await asyncio.sleep(_CONNECT_PAUSE_S)
+
+
 @asynccontextmanager
 async def connected(run_dir: Path, *, timeout_s: float = CONNECT_TIMEOUT_S) -> AsyncIterator[Qmp]:
     """Raises: UnavailableError if no machine answers in time, be it that another client holds it."""
-    client = QMPClient("stillframe")
     try:
         async with asyncio.timeout(timeout_s):
-            with sockets.short_path(run_dir) as short:
-                await client.connect(f"{short}/{sockets.QMP_SOCKET}")
+            client = await _connect(run_dir)
     except (QMPError, OSError, TimeoutError) as error:
         raise UnavailableError("The machine does not answer.", cause=f"QMP connect: {error!r}") from error
     try:

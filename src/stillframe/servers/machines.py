@@ -13,6 +13,7 @@ from stillframe.errors import ServerNotFoundError, StillframeError, ToolFailedEr
 from stillframe.jobs.resources import Resources
 from stillframe.layers import service as layers
 from stillframe.networks import ports
+from stillframe.networks.model import Port
 from stillframe.qemu import accelerator, machine
 from stillframe.qemu.configdrive import build_config_drive
 from stillframe.qemu.machine_spec import DiskSpec, Firmware, MachineSpec, NicSpec, RunningMachine
@@ -88,8 +89,12 @@ async def _machine_spec(resources: Resources, server_id: str) -> MachineSpec:
         config_drive=await _config_drive(resources, server),
         # Its turn comes after the disks', from which no machine starts before something is installed on them.
         cdrom=cdrom,
-        nics=tuple(NicSpec(port_id=nic.port.id, mac=nic.port.mac_address) for nic in server.nics),
+        nics=tuple(nic_spec(nic.port) for nic in server.nics),
     )
+
+
+def nic_spec(port: Port) -> NicSpec:
+    return NicSpec(port_id=port.id, mac=port.mac_address, device_index=port.device_index or 0)
 
 
 async def _cdrom(tx: Transaction, layout: DataLayout, server: Server) -> Path | None:
@@ -115,8 +120,10 @@ def _made(directory: Path) -> Path:
     return directory
 
 
-async def _config_drive(resources: Resources, server: Server) -> Path:
+async def _config_drive(resources: Resources, server: Server) -> Path | None:
     """Built once, before the first start: a guest is set up by what was true when its server was made."""
+    if not server.config_drive:
+        return None
     path = resources.layout.config_drive(server.id)
     if not await asyncio.to_thread(path.exists):
         await build_config_drive(

@@ -2,18 +2,24 @@
 
 from msgspec.structs import replace
 
+from stillframe.config import Settings
 from stillframe.db import Transaction
 from stillframe.errors import InvalidInputError, NetworkNotFoundError, ServerBusyError, ServerStateError
 from stillframe.identity.model import Caller
-from stillframe.kit.ids import is_uuid
+from stillframe.jobs import service as jobs
+from stillframe.jobs.model import Job, Lane, NewJob, Service
+from stillframe.kit.ids import is_uuid, new_hex_id
 from stillframe.networks import ports
 from stillframe.networks.model import Port
 from stillframe.networks.ports import WantedNic
 from stillframe.servers import rows
 from stillframe.servers import service as servers
-from stillframe.servers.model import NewServer, Server, VmState
+from stillframe.servers.model import NewServer, Server, VmState, require_unlocked
 
 MAX_NICS = 12
+PLUG_KIND = "nic_attach"
+UNPLUG_KIND = "nic_detach"
+_CHANGEABLE = frozenset({VmState.ACTIVE, VmState.STOPPED})
 
 
 async def make_nics(tx: Transaction, caller: Caller, server: Server, new: NewServer) -> None:
@@ -27,26 +33,37 @@ async def make_nics(tx: Transaction, caller: Caller, server: Server, new: NewSer
         await ports.attach_nic(tx, caller, server.id, server.availability_zone, with_groups, index)
 
 
-async def attach_nic(tx: Transaction, caller: Caller, server_id: str, wanted: WantedNic) -> Port:
-    """A further card. Its machine gets it with its next start, so there must be none now.
+async def attach_nic(
+    tx: Transaction, caller: Caller, settings: Settings, server_id: str, wanted: WantedNic
+) -> tuple[Port, Job | None]:
+    """A further card. A server that runs gets it by a job, which takes the port away again if it cannot.
 
-    Raises: ServerNotFoundError, ServerBusyError, ServerStateError, and as `make_nics`.
+    Raises: ServerNotFoundError, ServerLockedError, ServerBusyError, ServerStateError, and as `make_nics`.
     """
     server = await _changeable_server(tx, caller, server_id)
     if len(server.nics) >= MAX_NICS:
         raise InvalidInputError(f"A server has at most {MAX_NICS} network cards.")
     taken = {nic.port.device_index for nic in server.nics}
     index = next(index for index in range(MAX_NICS) if index not in taken)
-    return await ports.attach_nic(tx, caller, server.id, server.availability_zone, wanted, index)
+    port = await ports.attach_nic(tx, caller, server.id, server.availability_zone, wanted, index)
+    runs = server.vm_state is VmState.ACTIVE
+    return port, await _submit(tx, caller, settings, PLUG_KIND, server, port) if runs else None
 
 
-async def detach_nic(tx: Transaction, caller: Caller, server_id: str, port_id: str) -> None:
-    """Raises: ServerNotFoundError, NetworkNotFoundError, ServerBusyError, ServerStateError."""
+async def detach_nic(tx: Transaction, caller: Caller, settings: Settings, server_id: str, port_id: str) -> Job | None:
+    """A server that runs keeps the card until its guest has let go of it.
+
+    Raises: ServerNotFoundError, ServerLockedError, NetworkNotFoundError, ServerBusyError, ServerStateError.
+    """
     server = await _changeable_server(tx, caller, server_id)
     for nic in server.nics:
         if nic.port.id == port_id:
+            if await jobs.has_live_job(tx, port_id, PLUG_KIND, UNPLUG_KIND):
+                raise ServerBusyError(f"Port {port_id} is being attached or detached.")
+            if server.vm_state is VmState.ACTIVE:
+                return await _submit(tx, caller, settings, UNPLUG_KIND, server, nic.port)
             await ports.release_nic(tx, nic.port)
-            return
+            return None
     raise NetworkNotFoundError(f"Port {port_id[:255]} is not attached to server {server.id}.")
 
 
@@ -56,9 +73,29 @@ async def _changeable_server(tx: Transaction, caller: Caller, server_id: str) ->
     server = await servers.get_server(tx, caller, server_id)
     if server.task_state is not None:
         raise ServerBusyError(f"Cannot change the network cards of server {server.id} in task {server.task_state}.")
-    if server.vm_state is VmState.ACTIVE:
-        raise ServerStateError(f"Stop server {server.id} first: a running machine keeps the network cards it has.")
+    require_unlocked(server, caller)
+    if server.vm_state not in _CHANGEABLE:
+        raise ServerStateError(
+            f"Cannot change the network cards of server {server.id} while it is in vm_state {server.vm_state}"
+        )
     return server
+
+
+async def _submit(tx: Transaction, caller: Caller, settings: Settings, kind: str, server: Server, port: Port) -> Job:
+    return await jobs.submit_job(
+        tx,
+        NewJob(
+            id=new_hex_id(),
+            kind=kind,
+            service=Service.ECS,
+            lane=Lane.MACHINE,
+            subject_id=port.id,
+            project_id=server.project_id,
+            user_id=caller.user_id,
+            args={"server_id": server.id, "port_id": port.id},
+            timeout_s=settings.job_timeout_s,
+        ),
+    )
 
 
 async def change_groups(tx: Transaction, caller: Caller, server_id: str, group: str, *, add: bool) -> None:

@@ -179,21 +179,39 @@ async def rename_servers(
 
 
 async def attach_nics(
-    tx: Transaction, caller: Caller, server_id: str, wanted: Sequence[tuple[WantedNic, Sequence[str]]]
+    tx: Transaction,
+    caller: Caller,
+    settings: Settings,
+    server_id: str,
+    wanted: Sequence[tuple[WantedNic, Sequence[str]]],
 ) -> Job:
     """Cards, each with its groups. Raises: as `nics.attach_nic`; InvalidInputError for what is not there."""
+    begun = []
     with creation.as_invalid_input():
         for nic, groups in wanted:
             group_ids = await ports.resolve_groups(tx, caller, groups) if groups else None
-            port = await nics.attach_nic(tx, caller, server_id, replace(nic, security_group_ids=group_ids))
-    return await _record(tx, caller, BatchKind.ATTACH_NICS, result={"server_id": server_id, "nic_id": port.id})
+            with_groups = replace(nic, security_group_ids=group_ids)
+            port, job = await nics.attach_nic(tx, caller, settings, server_id, with_groups)
+            begun.append(job)
+    return await _record_cards(tx, caller, BatchKind.ATTACH_NICS, begun, server_id, port.id)
 
 
-async def detach_nics(tx: Transaction, caller: Caller, server_id: str, port_ids: Sequence[str]) -> Job:
+async def detach_nics(
+    tx: Transaction, caller: Caller, settings: Settings, server_id: str, port_ids: Sequence[str]
+) -> Job:
     """Raises: as `nics.detach_nic`."""
-    for port_id in port_ids:
-        await nics.detach_nic(tx, caller, server_id, port_id)
-    return await _record(tx, caller, BatchKind.DETACH_NICS, result={"server_id": server_id, "nic_id": port_ids[-1]})
+    begun = [await nics.detach_nic(tx, caller, settings, server_id, port_id) for port_id in port_ids]
+    return await _record_cards(tx, caller, BatchKind.DETACH_NICS, begun, server_id, port_ids[-1])
+
+
+async def _record_cards(
+    tx: Transaction, caller: Caller, kind: BatchKind, begun: Sequence[Job | None], server_id: str, port_id: str
+) -> Job:
+    """A server that runs has a job for each card, one that is stopped has its cards already."""
+    job_ids = [job.id for job in begun if job]
+    if job_ids:
+        return await _record(tx, caller, kind, job_ids)
+    return await _record(tx, caller, kind, result={"server_id": server_id, "nic_id": port_id})
 
 
 async def _record(

@@ -269,3 +269,35 @@ async def test_an_image_that_does_not_fit_rebuilds_nothing(door: Door, world: Wo
     server = await a_server(world)
     await act(door, server.id, "rebuild", {"imageRef": other.id}, status=400)
     assert await world.server(server.id) == server
+
+
+async def test_a_card_is_plugged_into_a_running_server_by_a_job(door: Door, world: World) -> None:
+    server = await a_server(world, VmState.ACTIVE)
+    path = f"{BASE}/servers/{server.id}/os-interface"
+    card = (await door.post(path, json={"interfaceAttachment": {}})).json()["interfaceAttachment"]
+    assert [job.kind for job in await world.queued_jobs()] == ["nic_attach"]
+    assert (await door.delete(f"{path}/{card['port_id']}")).status_code == 409
+    await world.run_jobs()
+    assert len((await door.get(path)).json()["interfaceAttachments"]) == 2
+    assert (await door.delete(f"{path}/{card['port_id']}")).status_code == 202
+    assert (await door.get(f"{path}/{card['port_id']}")).status_code == 200
+    await world.run_jobs()
+    assert (await door.get(f"{path}/{card['port_id']}")).status_code == 404
+    assert (await door.delete(f"{path}/{card['port_id']}")).status_code == 404
+
+
+async def test_the_cards_of_a_server_change_only_where_they_can(door: Door, world: World) -> None:
+    server = await a_server(world, VmState.PAUSED)
+    path = f"{BASE}/servers/{server.id}/os-interface"
+    (card,) = (await door.get(path)).json()["interfaceAttachments"]
+    assert (await door.post(path, json={})).status_code == 409
+    assert (await door.delete(f"{path}/{card['port_id']}")).status_code == 409
+    await world.set_server(server.id, vm_state=VmState.STOPPED)
+    await act(door, server.id, "lock")
+    assert (await door.post(path, json={})).status_code == 409
+    await act(door, server.id, "unlock")
+    for body in ({"interfaceAttachment": {"net_id": 5}}, {"interfaceAttachment": {"port_id": "x", "net_id": "y"}}):
+        assert (await door.post(path, json=body)).status_code == 400
+    assert (await door.post(path, json={})).status_code == 200
+    assert (await door.delete(f"{path}/{card['port_id']}")).status_code == 202
+    assert len((await door.get(path)).json()["interfaceAttachments"]) == 1

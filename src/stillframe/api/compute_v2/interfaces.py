@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 
 from stillframe.api.compute_v2.bodies import decode_body
 from stillframe.api.compute_v2.server_requests import Text
+from stillframe.config import Settings
 from stillframe.db import Transaction
 from stillframe.errors import InvalidInputError, NotFoundError
 from stillframe.identity.model import Caller
@@ -61,7 +62,9 @@ async def show_interface(server_id: str, port_id: str, tx: Transaction, caller: 
 
 
 @post("/servers/{server_id:str}/os-interface", status_code=200)
-async def attach_interface(request: Request[Any, Any, Any], server_id: str, tx: Transaction, caller: Caller) -> Json:
+async def attach_interface(
+    request: Request[Any, Any, Any], server_id: str, tx: Transaction, caller: Caller, settings: Settings
+) -> Json:
     wanted = decode_body(await request.body(), InterfaceBody).interface_attachment or Interface()
     if wanted.port_id and (wanted.net_id or wanted.fixed_ips):
         raise InvalidInputError("Must not input both network_id and port_id", field="port_id")
@@ -72,12 +75,14 @@ async def attach_interface(request: Request[Any, Any, Any], server_id: str, tx: 
         network_id=wanted.net_id or None,
         fixed_ip=wanted.fixed_ips[0].ip_address if wanted.fixed_ips else None,
     )
-    return {"interfaceAttachment": interface_to_wire(await nics.attach_nic(tx, caller, server_id, nic))}
+    port, _job = await nics.attach_nic(tx, caller, settings, server_id, nic)
+    return {"interfaceAttachment": interface_to_wire(port)}
 
 
 @delete("/servers/{server_id:str}/os-interface/{port_id:str}", status_code=202)
-async def detach_interface(server_id: str, port_id: str, tx: Transaction, caller: Caller) -> None:
-    await nics.detach_nic(tx, caller, server_id, port_id)
+async def detach_interface(server_id: str, port_id: str, tx: Transaction, caller: Caller, settings: Settings) -> None:
+    """The card is gone once showing it answers 404."""
+    await nics.detach_nic(tx, caller, settings, server_id, port_id)
 
 
 handlers = [list_interfaces, show_interface, attach_interface, detach_interface]

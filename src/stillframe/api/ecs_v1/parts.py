@@ -135,7 +135,7 @@ async def count_free_nics(server_id: str, tx: Transaction, caller: Caller) -> Js
 
 
 @post(f"{_SERVER}/nics", status_code=200)
-async def attach_nics(request: AnyRequest, server_id: str, tx: Transaction, caller: Caller) -> Json:
+async def attach_nics(request: AnyRequest, server_id: str, tx: Transaction, caller: Caller, settings: Settings) -> Json:
     wanted = [
         (
             WantedNic(network_id=nic.subnet_id.lower(), fixed_ip=nic.ip_address or None),
@@ -143,13 +143,13 @@ async def attach_nics(request: AnyRequest, server_id: str, tx: Transaction, call
         )
         for nic in decode(await request.body(), NicsBody).nics
     ]
-    return {"job_id": (await orders.attach_nics(tx, caller, server_id, wanted)).id}
+    return {"job_id": (await orders.attach_nics(tx, caller, settings, server_id, wanted)).id}
 
 
 @post(f"{_SERVER}/nics/delete", status_code=200)
-async def detach_nics(request: AnyRequest, server_id: str, tx: Transaction, caller: Caller) -> Json:
+async def detach_nics(request: AnyRequest, server_id: str, tx: Transaction, caller: Caller, settings: Settings) -> Json:
     port_ids = [nic.id for nic in decode(await request.body(), NicsDeleteBody).nics]
-    return {"job_id": (await orders.detach_nics(tx, caller, server_id, port_ids)).id}
+    return {"job_id": (await orders.detach_nics(tx, caller, settings, server_id, port_ids)).id}
 
 
 @post(f"{_SERVER}/metadata", status_code=200)

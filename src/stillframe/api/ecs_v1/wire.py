@@ -42,6 +42,8 @@ _JOB_TYPES: dict[str, tuple[str, str]] = {
     "server_reboot": ("rebootSingleServer", "Ecs.0227"),
     "server_rebuild": ("changeOs", "Ecs.0000"),
     "server_resize": ("resizeServer", "Ecs.0207"),
+    "nic_attach": ("addNic", "Ecs.0000"),
+    "nic_detach": ("delNic", "Ecs.0000"),
     ATTACH_KIND: ("attachVolume", "Ecs.0205"),
     DETACH_KIND: ("detachVolume", "Ecs.0102"),
 }
