@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from msgspec.structs import replace
+
 from stillframe.config import Settings
 from stillframe.db import Transaction
 from stillframe.errors import InvalidInputError, NotFoundError, ServerQuotaExceededError, SnapshotStateError
@@ -18,12 +20,70 @@ from stillframe.kit.ids import new_hex_id, new_uuid, normalized_uuid
 from stillframe.servers import keypairs, nics, rows, tag_rows
 from stillframe.servers.birth_disks import check_disks, plan_disks
 from stillframe.servers.hosts import require_host_memory
-from stillframe.servers.model import NewServer, Server, ServerUsage, TaskState, VmState
+from stillframe.servers.model import DiskSource, NewServer, Server, ServerUsage, TaskState, VmState
 
 CREATE_KIND = "server_create"
+MAX_NAME_LENGTH = 255
 
 
-async def create_server(tx: Transaction, caller: Caller, settings: Settings, new: NewServer) -> Server:
+async def create_servers(
+    tx: Transaction, caller: Caller, settings: Settings, new: NewServer, least: int, most: int
+) -> list[Server]:
+    """As many alike as the project's quota permits, numbered by their names; all of them or none.
+
+    Raises: as `create_server`; InvalidInputError for what only one server can have.
+    """
+    if most == 1:
+        return [await create_server(tx, caller, settings, new)]
+    _require_shareable(new)
+    caller.require_writer()
+    with as_invalid_input():
+        flavor = await flavors.get_flavor(tx, new.flavor_id)
+    count = await _count_that_fits(tx, settings, caller.require_project(), flavor, least, most)
+    reservation_id = _new_reservation_id()
+    names = (f"{new.name[: MAX_NAME_LENGTH - 1 - len(str(number))]}-{number}" for number in range(1, count + 1))
+    return [
+        await create_server(tx, caller, settings, replace(new, name=name), reservation_id=reservation_id)
+        for name in names
+    ]
+
+
+def _require_shareable(new: NewServer) -> None:
+    if any(nic.port_id or nic.fixed_ip for nic in new.nics or ()):
+        raise InvalidInputError(
+            "A port or an address can be given to one server only: max_count must be 1.", field="networks"
+        )
+    if DiskSource.VOLUME in {new.root_disk.source, *(disk.source for disk in new.data_disks)}:
+        raise InvalidInputError(
+            "A volume can be given to one server only: max_count must be 1.", field="block_device_mapping_v2"
+        )
+
+
+async def _count_that_fits(
+    tx: Transaction, settings: Settings, project_id: str, flavor: Flavor, least: int, most: int
+) -> int:
+    """Raises: ServerQuotaExceededError when fewer than `least` do."""
+    await identity.lock_project(tx, project_id)
+    used = await get_usage(tx, settings, project_id)
+    room = min(
+        used.servers_limit - used.servers,
+        (used.cores_limit - used.cores) // flavor.vcpus,
+        (used.ram_limit_mib - used.ram_mib) // flavor.ram_mib,
+    )
+    if room < least:
+        raise ServerQuotaExceededError(
+            f"Quota exceeded for instances: Requested {least}, but there is room for {max(0, room)} of this flavor"
+        )
+    return min(most, room)
+
+
+def _new_reservation_id() -> str:
+    return f"r-{new_hex_id()[:8]}"
+
+
+async def create_server(
+    tx: Transaction, caller: Caller, settings: Settings, new: NewServer, *, reservation_id: str | None = None
+) -> Server:
     """The server as `building`, with its disk planned and the job submitted that makes and starts its machine.
 
     Raises: InvalidInputError for whatever the request names that is not there or does not fit; ForbiddenError;
@@ -58,6 +118,8 @@ async def create_server(tx: Transaction, caller: Caller, settings: Settings, new
         public_key=keypair.public_key if keypair else None,
         user_data=new.user_data,
         availability_zone=settings.availability_zone,
+        config_drive=new.config_drive,
+        reservation_id=reservation_id or _new_reservation_id(),
         created_at=now,
         updated_at=now,
     )

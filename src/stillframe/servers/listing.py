@@ -53,6 +53,7 @@ class ServerQuery(msgspec.Struct, frozen=True, kw_only=True):
     project_id: str | None = None
     key_name: str | None = None
     server_id: str | None = None
+    reservation_id: str | None = None
     address_pattern: str | None = None
     """A part of an address, or with `^` and `$` its start and its end."""
     server_ids: frozenset[str] | None = None
@@ -92,6 +93,7 @@ def _conditions(project_id: str, query: ServerQuery) -> list[sa.ColumnElement[bo
         "user_id": query.user_id,
         "key_name": query.key_name,
         "id": query.server_id,
+        "reservation_id": query.reservation_id,
         "availability_zone": query.availability_zone,
     }
     conditions = [servers.c[name] == wanted for name, wanted in equal.items() if wanted is not None]

@@ -124,7 +124,7 @@ def _ec2_tree(server: Server) -> Tree:
         "placement": {"availability-zone": server.availability_zone},
         "public-hostname": server.host_name,
         "public-ipv4": "",
-        "reservation-id": f"r-{server.id[:8]}",
+        "reservation-id": server.reservation_id,
         "security-groups": "\n".join(dict.fromkeys(name for nic in server.nics for _, name in nic.security_groups)),
     }
     if server.public_key:

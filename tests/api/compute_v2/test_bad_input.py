@@ -93,7 +93,6 @@ async def test_each_wrong_field_is_a_bad_request_and_leaves_nothing(door: Door, 
 @pytest.mark.parametrize(
     "fields",
     [
-        {"max_count": 2},
         {"personality": [{"path": "/etc/motd", "contents": ""}]},
         {"block_device_mapping": [{"device_name": "vdb", "volume_id": "x"}]},
         {"block_device_mapping_v2": [{"boot_index": -1, "source_type": "blank", "destination_type": "local"}]},

@@ -396,3 +396,38 @@ async def test_the_parts_of_a_server_have_the_shapes_that_clients_read(door: Doo
     assert (await door.get(f"{url}/os-volume_attachments/{new_uuid()}")).status_code == 404
     assert (await door.get(f"{url}/os-server-password")).json() == {"password": ""}
     assert (await door.get(f"{url}/os-instance-actions")).json() == {"instanceActions": []}
+
+
+async def test_several_servers_are_made_by_one_request(door: Door, world: World) -> None:
+    world.choose(server_quota=3)
+    body = wanted(world, min_count="2", max_count=5, return_reservation_id=True, config_drive="false")
+    answer = await door.post(f"{BASE}/servers", json=body)
+    assert answer.status_code == 202, answer.text
+    reservation_id = answer.json()["reservation_id"]
+    listed = (await door.get(f"{BASE}/servers/detail?reservation_id={reservation_id}")).json()["servers"]
+    assert {(server["name"], server["config_drive"]) for server in listed} == {
+        ("web-1", ""),
+        ("web-2", ""),
+        ("web-3", ""),
+    }
+    assert len({server["addresses"]["default"][0]["addr"] for server in listed}) == 3
+    refused = await door.post(f"{BASE}/servers", json=wanted(world, min_count=1, max_count=2))
+    assert refused.status_code == 403
+    assert len((await door.get(f"{BASE}/servers")).json()["servers"]) == 3
+
+
+async def test_what_one_server_has_cannot_be_given_to_two(door: Door, world: World) -> None:
+    network = defaults_of(OURS).network.id
+    disk = {"boot_index": 0, "uuid": new_uuid(), "source_type": "volume", "destination_type": "volume"}
+    for fields in (
+        {"networks": [{"uuid": network, "fixed_ip": "192.168.0.77"}]},
+        {"networks": [{"port": new_uuid()}]},
+        {"imageRef": None, "block_device_mapping_v2": [disk]},
+        {"min_count": 3},
+        {"min_count": 0},
+        {"return_reservation_id": "perhaps"},
+        {"config_drive": "perhaps"},
+    ):
+        answer = await door.post(f"{BASE}/servers", json=wanted(world, **{"max_count": 2} | fields))
+        assert answer.status_code == 400, fields
+    assert (await door.get(f"{BASE}/servers")).json()["servers"] == []

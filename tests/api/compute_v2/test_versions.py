@@ -3,10 +3,12 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx
 import pytest
 
 from stillframe.api import compute_v2
 from tests.servers.world import OURS, Door, open_world, private_database
+from tests.system import System
 
 BASE = f"/v2.1/{OURS}"
 
@@ -117,3 +119,13 @@ async def test_what_is_not_offered_yet_says_so(door: Door, method: str, path: st
     answer = await door.request(method, path, json={})
     assert answer.status_code == 501
     assert "cannot" in answer.json()["notImplemented"]["message"]
+
+
+def test_paths_without_a_project_are_the_tokens(system: System) -> None:
+    with system.http("compute") as compute:
+        for path in ("servers", "servers/detail", "flavors/s3.tiny", "limits", "os-keypairs"):
+            named = compute.get(f"/v2.1/{system.project_id()}/{path}")
+            assert (named.status_code, named.json()) == (200, compute.get(f"/v2.1/{path}").json())
+        assert compute.get("/v2.1/servers/nope").status_code == 404
+        assert compute.get("/v2.1/nope").status_code == 404
+        assert httpx.get(f"{system.url('compute')}/v2.1/servers").status_code == 401

@@ -9,6 +9,7 @@ from litestar import Router
 from litestar.connection import ASGIConnection
 from litestar.di import Provide
 from litestar.handlers import BaseRouteHandler
+from litestar.types import ASGIApp
 
 from stillframe.api.compute_v2 import attachments, discovery, interfaces, others, servers, tags
 from stillframe.api.compute_v2.actions import run_action
@@ -16,6 +17,7 @@ from stillframe.api.compute_v2.discovery import OPEN_REQUESTS
 from stillframe.api.compute_v2.errors import exception_handlers
 from stillframe.api.compute_v2.microversions import MicroversionMiddleware, provide_version
 from stillframe.api.compute_v2.not_offered import not_offered
+from stillframe.api.compute_v2.paths import ProjectInPath
 from stillframe.errors import InvalidInputError
 from stillframe.identity.model import Caller
 
@@ -45,6 +47,10 @@ def _router(path: str) -> Router:
     )
 
 
+def around(app: ASGIApp) -> ASGIApp:
+    return ProjectInPath(app)
+
+
 handlers = [*discovery.handlers, _router("/v2.1/{project_id:str}"), _router("/v2/{project_id:str}")]
 
-__all__ = ["OPEN_REQUESTS", "exception_handlers", "handlers"]
+__all__ = ["OPEN_REQUESTS", "around", "exception_handlers", "handlers"]

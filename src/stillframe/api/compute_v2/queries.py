@@ -71,6 +71,7 @@ def server_query(pairs: list[tuple[str, str]]) -> ServerQuery | None:
         project_id=given.get("project_id") or given.get("tenant_id") or None,
         key_name=given.get("key_name") or None,
         server_id=given.get("uuid") or None,
+        reservation_id=given.get("reservation_id") or None,
         address_pattern=given.get("ip") or None,
         availability_zone=given.get("availability_zone") or None,
         tags=_tag_filter(given),

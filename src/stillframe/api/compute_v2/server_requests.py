@@ -52,6 +52,8 @@ class ServerWanted(Struct):
     description: Text | None = None
     tags: list[Tag] | None = None
     personality: list[object] | None = None
+    config_drive: bool | str | None = None
+    return_reservation_id: bool | str | None = None
 
 
 class CreateServerBody(Struct):
@@ -62,7 +64,6 @@ def new_server(wanted: ServerWanted) -> NewServer:
     """Raises: InvalidInputError for what is wrong, NotOfferedError for what is right and not there yet."""
     if not wanted.name.strip():
         raise InvalidInputError("Invalid input for field/attribute name: it is blank", field="name")
-    _require_one_server(wanted)
     if wanted.personality:
         raise NotOfferedError("Files cannot be injected (personality); use user_data instead.")
     if wanted.block_device_mapping:
@@ -83,6 +84,7 @@ def new_server(wanted: ServerWanted) -> NewServer:
         metadata=wanted.metadata or {},
         tags=tuple(checked_tag(tag) for tag in wanted.tags or ()),
         availability_zone=wanted.availability_zone or None,
+        config_drive=is_yes(wanted.config_drive, "config_drive", default=True),
         root_disk=disks.root,
         data_disks=disks.data,
     )
@@ -97,12 +99,26 @@ def new_password() -> str:
     return secrets.token_urlsafe(12)
 
 
-def _require_one_server(wanted: ServerWanted) -> None:
+def wanted_counts(wanted: ServerWanted) -> tuple[int, int]:
+    """How many servers at least and at most; each follows the other where it is left out. Raises: InvalidInputError."""
     least, most = int_of(wanted.min_count, "min_count"), int_of(wanted.max_count, "max_count")
-    if (least is not None and least < 1) or (most is not None and most < (least or 1)):
+    least = 1 if least is None else least
+    most = least if most is None else most
+    if not 1 <= least <= most:
         raise InvalidInputError("min_count must be <= max_count, and both at least 1", field="min_count")
-    if (most or least or 1) > 1:
-        raise NotOfferedError("This deployment makes one server at a time (min_count and max_count of 1).")
+    return least, most
+
+
+def is_yes(value: bool | str | None, name: str, *, default: bool) -> bool:  # noqa: FBT001 - as it was sent
+    """As Nova spells booleans. Raises: InvalidInputError."""
+    if value is None or value == "":
+        return default
+    known = {"true": True, "1": True, "on": True, "yes": True, "y": True, "t": True}
+    known |= {"false": False, "0": False, "off": False, "no": False, "n": False, "f": False}
+    found = known.get(str(value).strip().lower())
+    if found is None:
+        raise InvalidInputError(f"Invalid input for field/attribute {name}: a boolean is expected", field=name)
+    return found
 
 
 def last_part(reference: str) -> str:

@@ -15,7 +15,9 @@ from stillframe.api.compute_v2.server_requests import (
     NameRef,
     Text,
     admin_password,
+    is_yes,
     new_server,
+    wanted_counts,
 )
 from stillframe.api.compute_v2.server_wire import (
     brief_server,
@@ -55,7 +57,11 @@ class ServerChangesBody(Struct):
 @post(["/servers", "/os-volumes_boot"], status_code=202)
 async def create_server(request: AnyRequest, tx: Transaction, caller: Caller, settings: Settings) -> Response[Json]:
     wanted = decode_body(await request.body(), CreateServerBody).server
-    server = await creation.create_server(tx, caller, settings, new_server(wanted))
+    by_reservation = is_yes(wanted.return_reservation_id, "return_reservation_id", default=False)
+    least, most = wanted_counts(wanted)
+    server, *_ = await creation.create_servers(tx, caller, settings, new_server(wanted), least, most)
+    if by_reservation:
+        return Response({"reservation_id": server.reservation_id}, status_code=202)
     base = base_url(request)
     shown = {
         "id": server.id,
