@@ -92,6 +92,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     floating_range: str = "127.77.0.0/16"
     """Where floating addresses are from: any part of the host's loopback range."""
     console_log_limit_bytes: int = 1024 * 1024
+    console_token_lifetime_s: float = 600.0
+    """How long the address of a remote console can be opened, once."""
     job_timeout_s: float = 24 * 3600.0
     job_retention_days: int = 30
     consolidate: bool = True

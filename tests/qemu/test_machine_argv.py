@@ -82,7 +82,8 @@ def test_nothing_but_the_control_socket_controls_it() -> None:
     assert values(words, "-display") == ["none"]
     assert values(words, "-sandbox") == ["on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"]
     assert {"-nodefaults", "-no-user-config"} < set(words)
-    assert not {"-vnc", "-qmp", "-gdb", "-s", "-incoming"} & set(words)
+    assert values(words, "-vnc") == ["none"]
+    assert not {"-qmp", "-gdb", "-s", "-incoming"} & set(words)
 
 
 def test_kvm_gets_the_host_s_processor() -> None:

@@ -1,11 +1,15 @@
 """One real guest that is paused, resized, captured while it is paused, shelved and made anew."""
 
 import json
+import struct
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 from stillframe.blobs.layout import DataLayout
 from stillframe.qemu import qmp
@@ -54,6 +58,41 @@ async def run_state(system: System, server_id: str) -> str:
         return await client.query_status()
 
 
+def console_url(system: System, server_id: str, protocol: str, a_type: str) -> str:
+    body = {"remote_console": {"protocol": protocol, "type": a_type}}
+    with system.http("compute") as compute:
+        answer = compute.post(f"/v2.1/{system.project_id()}/servers/{server_id}/remote-consoles", json=body)
+    assert answer.status_code == 200, answer.text
+    url: str = answer.json()["remote_console"]["url"]
+    return url
+
+
+def see_the_screen(system: System, server_id: str) -> None:
+    """The client's first words of RFB 3.8, and the size of the screen."""
+    url = console_url(system, server_id, "vnc", "novnc")
+    with connect(url, subprotocols=[Subprotocol("binary")], open_timeout=60) as screen:
+        assert screen.subprotocol == "binary"
+        received = b""
+        for sent, awaited in ((b"RFB 003.008\n", 12), (b"\x01", 14), (b"\x01", 18), (b"", 42)):
+            while len(received) < awaited:
+                received += bytes(screen.recv(timeout=60))
+            screen.send(sent)
+        assert received.startswith(b"RFB 003.008\n\x01\x01\0\0\0\0")
+        assert min(struct.unpack(">HH", received[18:22])) > 300
+    for refused in (url, url[:-1], url.partition("?")[0]):
+        with pytest.raises(InvalidStatus) as refusal:
+            connect(refused, open_timeout=60)
+        assert refusal.value.response.status_code == 403
+
+
+def speak_by_serial_port(system: System, server_id: str) -> None:
+    with connect(console_url(system, server_id, "serial", "serial"), open_timeout=60) as port:
+        port.send("\necho serial-$((40 + 2))\n")
+        heard = b""
+        while b"serial-42" not in heard:
+            heard += bytes(port.recv(timeout=60))
+
+
 def plug_a_card_in_and_out(system: System, server_id: str) -> None:
     """The guest finds it and gets its address there; its machine's next start would find it, too."""
     path = f"/v2.1/{system.project_id()}/servers/{server_id}/os-interface"
@@ -74,6 +113,9 @@ async def test_a_server_is_paused_resized_and_made_anew(system: System) -> None:
     server_id = system.create_server("before", user_data=USER_DATA)
     try:
         system.wait_for_console(server_id, "probe: before finds nothing")
+        see_the_screen(system, server_id)
+        speak_by_serial_port(system, server_id)
+
         act(system, server_id, "pause")
         assert system.wait_for_server(server_id, "PAUSED")["OS-EXT-STS:power_state"] == 3
         assert await run_state(system, server_id) == "paused"

@@ -37,6 +37,7 @@ __all__ = [
     "RunningMachine",
     "StoppedBy",
     "connect_console",
+    "connect_screen",
     "find",
     "freeze",
     "is_alive",
@@ -172,6 +173,23 @@ async def connect_console(run_dir: Path) -> socket.socket:
         return await sockets.connect(run_dir, sockets.SERIAL_SOCKET)
     except OSError as error:
         raise UnavailableError("The machine's console cannot be reached.", cause=error) from error
+
+
+async def connect_screen(machine: RunningMachine) -> socket.socket:
+    """The guest's screen, keyboard and mouse as a connected, non-blocking stream of RFB.
+
+    Raises: UnavailableError if the machine does not run, ToolFailedError if it has no screen.
+    """
+    ours, theirs = socket.socketpair()
+    try:
+        with theirs:
+            async with qmp.connected(machine.run_dir) as client:
+                await client.show_screen(theirs)
+    except BaseException:
+        ours.close()
+        raise
+    ours.setblocking(False)
+    return ours
 
 
 async def _guest_powers_off(machine: RunningMachine, deadline_s: float) -> bool:

@@ -49,7 +49,8 @@ def uefi_vars(spec: MachineSpec) -> Path:
 
 
 def _nothing_by_default(spec: MachineSpec) -> list[str]:
-    bare = ["-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none"]
+    # The screen listens nowhere: who is to see it is handed over by the control socket.
+    bare = ["-nodefaults", "-no-user-config", "-display", "none", "-vnc", "none", "-monitor", "none"]
     # By what the PC says of itself, cloud-init knows before it looks that there is a metadata service of OpenStack's.
     about = "type=1,manufacturer=OpenStack Foundation,product=OpenStack Nova,family=Virtual Machine"
     names = ["-name", spec.server_id, "-uuid", spec.server_id, "-smbios", f"{about},serial={spec.server_id}"]

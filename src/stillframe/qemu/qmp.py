@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import secrets
+import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
@@ -46,11 +48,27 @@ class Qmp:
         """
         descriptor = os.open(path, flags | os.O_CLOEXEC)
         try:
-            self._client.send_fd_scm(descriptor)
+            self._send_descriptor(descriptor)
             added = await self.execute("add-fd", {"opaque": label})
         finally:
             os.close(descriptor)
         return f"{FILE_SETS}{added['fdset-id']}"
+
+    async def show_screen(self, connection: socket.socket) -> None:
+        """Makes what is at the other end a client of the screen, by RFB. There is no other way to it.
+
+        Raises: as `execute`.
+        """
+        name = f"screen-{secrets.token_hex(8)}"
+        self._send_descriptor(connection.fileno())
+        await self.execute("getfd", {"fdname": name})
+        await self.execute("add_client", {"protocol": "vnc", "fdname": name, "skipauth": True})
+
+    def _send_descriptor(self, descriptor: int) -> None:
+        """As the library's `send_fd_scm`, whose way to the socket is closed under uvloop."""
+        number = self._client._writer.transport.get_extra_info("socket").fileno()  # type: ignore[union-attr]  # noqa: SLF001
+        with socket.socket(fileno=os.dup(number)) as connection:
+            socket.send_fds(connection, [b" "], [descriptor])
 
     async def query_status(self) -> str:
         """running, paused, shutdown, internal-error ... as QEMU's RunState spells them."""

@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 from stillframe.api.compute_v2.acting import Acting, Action, Answer, accepted
 from stillframe.api.compute_v2.bodies import convert, decode_object, int_of
 from stillframe.api.compute_v2.changes import CHANGES
+from stillframe.api.compute_v2.consoles import CONSOLES
 from stillframe.api.compute_v2.discovery import base_url
 from stillframe.api.compute_v2.microversions import IMAGE_ID_IN_BODY, Microversion
 from stillframe.api.compute_v2.server_requests import Key, Text
@@ -31,8 +32,7 @@ NOT_OFFERED = frozenset(
         *("rescue", "unrescue", "migrate", "os-migrateLive", "evacuate"),
         *("shelveOffload", "createBackup", "forceDelete", "restore", "trigger_crash_dump"),
         *("addFloatingIp", "removeFloatingIp", "addFixedIp", "removeFixedIp"),
-        *("os-getVNCConsole", "os-getSPICEConsole", "os-getRDPConsole", "os-getSerialConsole", "os-resetState"),
-        *("resetNetwork", "injectNetworkInfo"),
+        *("os-resetState", "resetNetwork", "injectNetworkInfo"),
     }
 )
 
@@ -139,6 +139,7 @@ async def _remove_group(acting: Acting, argument: Any) -> Answer:
 
 _ACTIONS: dict[str, Action] = {
     **CHANGES,
+    **CONSOLES,
     "os-start": _start,
     "os-stop": _stop,
     "reboot": _reboot,

@@ -150,6 +150,16 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('namespace_id', 'name', name=op.f('pk_metadef_tags'))
     )
 
+    op.create_table('console_tokens',
+    sa.Column('digest', sa.String(length=64), nullable=False),
+    sa.Column('server_id', sa.String(length=36), nullable=False),
+    sa.Column('kind', sa.String(length=8), nullable=False),
+    sa.Column('expires_at', stillframe.db.schema.UtcTime(), nullable=False),
+    sa.PrimaryKeyConstraint('digest', name=op.f('pk_console_tokens'))
+    )
+    with op.batch_alter_table('console_tokens', schema=None) as batch_op:
+        batch_op.create_index('ix_console_tokens_expires_at', ['expires_at'], unique=False)
+
     op.create_table('servers',
     sa.Column('id', sa.String(length=36), nullable=False),
     sa.Column('project_id', sa.String(length=32), nullable=False),
@@ -1191,6 +1201,10 @@ def downgrade() -> None:
 
     op.drop_table('images')
     op.drop_table('server_tags')
+    with op.batch_alter_table('console_tokens', schema=None) as batch_op:
+        batch_op.drop_index('ix_console_tokens_expires_at')
+
+    op.drop_table('console_tokens')
     with op.batch_alter_table('servers', schema=None) as batch_op:
         batch_op.drop_index('ix_servers_vm_state')
         batch_op.drop_index('ix_servers_reservation_id')
