@@ -314,3 +314,15 @@ def test_dhcp_offers_and_grants_what_the_plan_says() -> None:
     assert payloads[1][16:20] == packed(A)
     assert (options[1], options[3], options[12]) == (packed("255.255.255.0"), packed("10.0.0.1"), b"web")
     assert cable.got(3) == []
+
+
+def test_dhcp_is_the_network_s_and_no_guest_s() -> None:
+    cable = Cable(Plan(networks=(network(), network("other")), ports=(card(2), card(3), card(4, network_id="other"))))
+    cable.send(2, dhcp_message(cable, 1))
+    assert [len(cable.got(number)) for number in (2, 3, 4)] == [1, 0, 0]
+    of_another = dhcp_message(cable, 1).replace(cable.mac(2), cable.mac(3))
+    cable.send(2, of_another)
+    cable.send(2, of_another[:6] + cable.mac(2) + of_another[12:])
+    for destination in (B, "255.255.255.255", "10.0.0.255"):
+        cable.send(2, cable.udp(2, A, destination, (67, 68)))
+    assert [len(cable.got(number)) for number in (2, 3, 4)] == [0, 0, 0]

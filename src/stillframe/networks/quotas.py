@@ -69,9 +69,11 @@ async def _begin_administration(tx: Transaction, caller: Caller, project_id: str
     """The project is locked: what is being made now is counted before or after."""
     if not caller.is_platform_admin:
         raise ForbiddenError(f"rule:{action} is disallowed by policy")
+    _require_sight(caller, project_id)
     await identity.lock_project(tx, project_id)
 
 
 def _require_sight(caller: Caller, project_id: str) -> None:
-    if project_id != caller.project_id and not caller.is_platform_admin:
+    """No project is called what cannot be printed, and PostgreSQL cannot even look for all of that."""
+    if project_id != caller.project_id and not (caller.is_platform_admin and project_id.isprintable()):
         raise NotFoundError("Quotas are shown for the project of the token.")

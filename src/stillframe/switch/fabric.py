@@ -171,7 +171,7 @@ class Fabric:
         if packet.protocol == frames.UDP and packet.payload[2:4] == b"\0C" and packet.payload[0:2] == b"\0D":
             self._answer_dhcp(port, segment, packet)
             return
-        if not port.may_speak_as(packet.source):
+        if not port.may_speak_as(packet.source) or (port.plan.is_guarded and _is_from_dhcp_server(packet)):
             return
         if packet.destination == METADATA:
             self._take_metadata(port, segment, packet)
@@ -449,3 +449,8 @@ class Fabric:
     @property
     def is_busy(self) -> bool:
         return any(port.server.is_busy for port in self.ports.values())
+
+
+def _is_from_dhcp_server(packet: Packet) -> bool:
+    """No guest tells its neighbours who they are, whatever their security groups let in."""
+    return packet.protocol == frames.UDP and not packet.offset and packet.payload[0:4] == b"\0C\0D"

@@ -464,6 +464,7 @@ async def test_administrators_set_quotas_and_reset_them(door: Door) -> None:
     path, body = f"/v2.0/quotas/{OURS}", {"quota": {"network": 1, "subnet": -1, "tenant_id": OURS}}
     refused(await door.put(path, json=body), 403)
     refused(await door.delete(path), 403)
+    await make(door, "network", name="a second one")
     door.speak_as(OURS, "admin")
     refused(await door.delete(path), 404)
     defaults = (await door.get(f"{path}/default")).json()["quota"]
@@ -481,7 +482,9 @@ async def test_administrators_set_quotas_and_reset_them(door: Door) -> None:
     door.speak_as(OURS, "admin")
     assert (await door.delete(path)).status_code == 204
     assert (await door.get(path)).json()["quota"] == defaults
-    refused(await door.put(f"/v2.0/quotas/{NOBODY}", json=body), 404)
+    for nobody in (NOBODY, "%00"):
+        refused(await door.put(f"/v2.0/quotas/{nobody}", json=body), 404)
+    refused(await door.get("/v2.0/quotas/%00"), 404)
 
 
 async def test_tags_come_and_go(door: Door) -> None:
