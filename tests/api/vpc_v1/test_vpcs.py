@@ -224,3 +224,18 @@ async def test_lists_have_pages(door: Door) -> None:
     assert [vpc["id"] for vpc in first + rest] == everything
     refused(await door.get(f"{V1}/vpcs?limit=x"), 400, "VPC.0101")
     refused(await door.get(f"{V1}/vpcs?marker=x"), 400, "VPC.0101")
+
+
+async def test_quotas_are_told_by_vpc_s_names(door: Door) -> None:
+    async def used(kind: str) -> tuple[int, int]:
+        (one,) = (await door.get(f"{V1}/quotas?type={kind}")).json()["quotas"]["resources"]
+        return one["used"], one["quota"]
+
+    vpcs, most = await used("vpc")
+    await make_vpc(door, "counted")
+    assert await used("vpc") == (vpcs + 1, most)
+    assert (await used("publicIp"))[1] == 20
+    assert {"subnet", "vpcPeer"} < {
+        one["type"] for one in (await door.get(f"{V1}/quotas")).json()["quotas"]["resources"]
+    }
+    assert (await door.get(f"/v1/{THEIRS}/quotas")).status_code == 400

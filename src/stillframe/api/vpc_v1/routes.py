@@ -16,9 +16,10 @@ from stillframe.config import Settings
 from stillframe.db import Transaction
 from stillframe.errors import InvalidInputError, NotFoundError, ProjectMismatchError
 from stillframe.identity.model import Caller
-from stillframe.networks import routers, security_groups, vpcs
+from stillframe.networks import peerings as peering_service
+from stillframe.networks import quotas, routers, security_groups, vpcs
 from stillframe.networks import service as networks
-from stillframe.networks.model import FloatingIp, Network, SecurityGroup, Thing
+from stillframe.networks.model import MAX_PEERINGS, FloatingIp, Network, SecurityGroup, Thing
 from stillframe.networks.model import Router as Vpc
 
 AnyRequest = Request[Any, Any, Any]
@@ -160,6 +161,19 @@ async def delete_group(group_id: str, tx: Transaction, caller: Caller) -> None:
     await security_groups.delete_group(tx, caller, group_id)
 
 
+# --- quotas ----------------------------------------------------------------------------------------------------------
+
+
+@get("/v1/{project_id:str}/quotas")
+async def list_quotas(request: AnyRequest, project_id: str, tx: Transaction, caller: Caller) -> Json:
+    """Of all kinds, or of the one named by `type`."""
+    wanted = dict(query_pairs(request)).get("type")
+    usage = await quotas.get_usage(tx, caller, project_id)
+    usage["peering"] = (len(await peering_service.list_peerings(tx, caller)), MAX_PEERINGS)
+    shown = [one for one in wire.quotas_to_wire(usage) if wanted in {None, "", one["type"]}]
+    return {"quotas": {"resources": shown}}
+
+
 # --- tags ------------------------------------------------------------------------------------------------------------
 
 _TAGGED: dict[str, type[Thing]] = {"vpcs": Vpc, "subnets": Network, "publicips": FloatingIp}
@@ -219,6 +233,7 @@ _offered = [
     create_group,
     show_group,
     delete_group,
+    list_quotas,
     list_tags,
     add_tag,
     change_tags,

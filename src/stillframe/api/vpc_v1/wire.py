@@ -253,3 +253,21 @@ def with_tags(old: tuple[str, ...], body: TagsAction) -> tuple[str, ...]:
     keys = {tag.key for tag in body.tags}
     kept = [tag for tag in old if tag.partition("=")[0] not in keys]
     return tuple(kept + ([f"{tag.key}={tag.value}" for tag in body.tags] if body.action == "create" else []))
+
+
+_QUOTA_TYPES = {
+    "router": "vpc",
+    "subnet": "subnet",
+    "security_group": "securityGroup",
+    "security_group_rule": "securityGroupRule",
+    "floatingip": "publicIp",
+    "peering": "vpcPeer",
+}
+
+
+def quotas_to_wire(usage: dict[str, tuple[int, int]]) -> list[Json]:
+    """`usage` is of each kind how many there are, and how many there may be."""
+    return [
+        {"type": shown, "used": usage[name][0], "quota": usage[name][1], "min": 0}
+        for name, shown in _QUOTA_TYPES.items()
+    ]
