@@ -20,6 +20,10 @@ demo: setup ## Builds a server, captures it, boots a second one from the image a
 test: ## Lint, types, tests and the demo, with one verdict at the end
 	@tools/test.sh
 
+.PHONY: test-go
+test-go: setup ## The image pipeline driven by gophertelekomcloud; needs Go 1.20 or newer and the module proxy
+	@STILLFRAME_TEST_GO=1 $(BIN)/pytest -q -rP tests/clients/test_go.py
+
 .PHONY: lint
 lint: setup ## Style and types, changing nothing
 	@$(BIN)/ruff check
