@@ -102,6 +102,7 @@ async def test_types_zones_and_quotas(door: Door, world: World) -> None:
     assert (await door.get(f"{BASE}/types/{types[0]['id']}")).json()["volume_type"] == types[0]
     extra_specs = (await door.get(f"{BASE}/types/{types[0]['id']}/extra_specs")).json()["extra_specs"]
     assert extra_specs == types[0]["extra_specs"]
+    assert extra_specs["RESKEY:availability_zones"] == "eu-de-01"
     assert (await door.get(f"{BASE}/types/SSD")).status_code == 404
     (zone,) = (await door.get(f"{BASE}/os-availability-zone")).json()["availabilityZoneInfo"]
     assert zone == {"zoneName": "eu-de-01", "zoneState": {"available": True}}

@@ -97,22 +97,22 @@ async def show_encryption(volume_id: str, tx: Transaction, caller: Caller) -> Js
 
 
 @get("/types")
-async def list_types() -> Json:
-    return {"volume_types": wire.volume_types_to_wire()}
+async def list_types(settings: Settings) -> Json:
+    return {"volume_types": wire.volume_types_to_wire(settings.availability_zone)}
 
 
 @get("/types/{type_id:str}")
-async def show_type(type_id: str) -> Json:
-    return {"volume_type": _find_type(type_id)}
+async def show_type(type_id: str, settings: Settings) -> Json:
+    return {"volume_type": _find_type(type_id, settings)}
 
 
 @get("/types/{type_id:str}/extra_specs")
-async def list_extra_specs(type_id: str) -> Json:
-    return {"extra_specs": _find_type(type_id)["extra_specs"]}
+async def list_extra_specs(type_id: str, settings: Settings) -> Json:
+    return {"extra_specs": _find_type(type_id, settings)["extra_specs"]}
 
 
-def _find_type(type_id: str) -> Json:
-    for known in wire.volume_types_to_wire():
+def _find_type(type_id: str, settings: Settings) -> Json:
+    for known in wire.volume_types_to_wire(settings.availability_zone):
         if known["id"] == type_id or (type_id == "default" and known["name"] == DEFAULT_VOLUME_TYPE):
             return known
     raise NotFoundError(f"Volume type {type_id[:255]} could not be found.")

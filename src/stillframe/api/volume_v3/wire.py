@@ -150,7 +150,7 @@ def upload_to_wire(volume: Volume, image: Mapping[str, Any]) -> Json:
         "size": volume.size_gib,
         "display_description": volume.description or None,
         "updated_at": iso_micros(volume.updated_at),
-        "volume_type": type_to_wire(volume.volume_type),
+        "volume_type": type_to_wire(volume.volume_type, volume.availability_zone),
     }
 
 
@@ -208,11 +208,15 @@ def _metadata_filter(text: str | None) -> tuple[tuple[str, str], ...]:
     return tuple(wanted.items())
 
 
-def volume_types_to_wire() -> list[Json]:
-    return [type_to_wire(name) for name in VOLUME_TYPES]
+def volume_types_to_wire(zone: str) -> list[Json]:
+    return [type_to_wire(name, zone) for name in VOLUME_TYPES]
 
 
-def type_to_wire(name: str) -> Json:
+def type_to_wire(name: str, zone: str) -> Json:
+    """Terraform's provider for OTC looks in `extra_specs` for the zones that a type is to be had in.
+
+    Source: EVS, "Querying EVS Disk Types".
+    """
     return {
         "id": TYPE_IDS[name],
         "name": name,
@@ -220,7 +224,7 @@ def type_to_wire(name: str) -> Json:
         "is_public": True,
         "os-volume-type-access:is_public": True,
         "qos_specs_id": None,
-        "extra_specs": {"volume_backend_name": name},
+        "extra_specs": {"volume_backend_name": name, "RESKEY:availability_zones": zone},
     }
 
 
