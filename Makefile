@@ -24,6 +24,10 @@ test: ## Lint, types, tests and the demo, with one verdict at the end
 test-go: setup ## The image pipeline driven by gophertelekomcloud; needs Go 1.20 or newer and the module proxy
 	@STILLFRAME_TEST_GO=1 $(BIN)/pytest -q -rP tests/clients/test_go.py
 
+.PHONY: test-terraform
+test-terraform: setup ## examples/terraform applied, planned again and destroyed; needs OpenTofu or Terraform, and the provider
+	@STILLFRAME_TEST_TERRAFORM=1 $(BIN)/pytest -q -rP tests/clients/test_terraform.py
+
 .PHONY: lint
 lint: setup ## Style and types, changing nothing
 	@$(BIN)/ruff check

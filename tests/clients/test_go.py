@@ -9,10 +9,10 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.clients.belongings import belongings
 from tests.conftest import BACKENDS
 from tests.system import System
 
@@ -28,7 +28,7 @@ pytestmark = [
 def test_gophertelekomcloud_drives_the_image_pipeline(system: System) -> None:
     asyncio.run(system.add_account("other-of-go"))
     system.s3().create_bucket(Bucket="go-exports")
-    before = what_is_there(system)
+    before = belongings(system)
     done = subprocess.run(
         [str(GO), "test", "-v", "-count=1", "./..."],
         cwd=Path(__file__).parents[1] / "go",
@@ -41,7 +41,7 @@ def test_gophertelekomcloud_drives_the_image_pipeline(system: System) -> None:
     sys.stdout.write(done.stdout)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-4000:]
     assert system.s3().head_object(Bucket="go-exports", Key="golden.qcow2")["ContentLength"] > 1_000_000
-    assert what_is_there(system) == before
+    assert belongings(system) == before
 
 
 def environment(system: System) -> dict[str, str]:
@@ -63,20 +63,3 @@ def environment(system: System) -> dict[str, str]:
         "OTHER_PROJECT_NAME": "eu-de_other-of-go",
         "EXPORT_BUCKET": "go-exports",
     }
-
-
-def what_is_there(system: System) -> dict[str, Any]:
-    """The ids of everything of the project that the tests make and must take away again."""
-    project = system.project_id()
-    lists = {
-        "servers": ("compute", f"/v2.1/{project}/servers"),
-        "volumes": ("volume", f"/v3/{project}/volumes"),
-        "images": ("image", "/v2/cloudimages"),
-        "vpcs": ("network", f"/v1/{project}/vpcs"),
-        "ports": ("network", "/v2.0/ports"),
-    }
-    found: dict[str, Any] = {}
-    for name, (service, path) in lists.items():
-        with system.http(service) as client:
-            found[name] = sorted(entry["id"] for entry in client.get(path).json()[name])
-    return found

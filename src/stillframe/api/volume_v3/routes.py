@@ -152,9 +152,9 @@ async def list_nothing(request: AnyRequest) -> Json:
 
 
 @get("/types/{type_id:str}/encryption")
-async def show_type_encryption(type_id: str) -> Json:
+async def show_type_encryption(type_id: str, settings: Settings) -> Json:
     """Volumes are not encrypted."""
-    _find_type(type_id)
+    _find_type(type_id, settings)
     return {}
 
 
