@@ -21,8 +21,10 @@ from stillframe.kit.ids import derived_uuid
 DEFAULT_NAME = "default"
 DEFAULT_CIDR = "192.168.0.0/16"
 DEFAULT_SUBNET_CIDR = "192.168.0.0/24"
+# The name and the id that Open Telekom Cloud's external network has in every region: its Terraform provider knows both
+# by heart and never looks them up. Source: terraform-provider-opentelekomcloud, networking_floatingip_v2.
 EXTERNAL_NETWORK_NAME = "admin_external_net"
-EXTERNAL_NETWORK_ID = derived_uuid("network", "external")
+EXTERNAL_NETWORK_ID = "0a2228f2-7f8a-45f1-8e09-9039e1d09975"
 METADATA_ADDRESS = "169.254.169.254"
 COMPUTE_OWNER = "compute:"
 ROUTER_OWNER = "network:router_interface"

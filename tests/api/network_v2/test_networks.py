@@ -264,6 +264,7 @@ async def test_a_router_joins_subnets_and_lets_go_of_them(door: Door) -> None:
 
 async def test_a_router_s_gateway_is_the_external_network(door: Door) -> None:
     (external,) = (await door.get("/v2.0/networks?router:external=True")).json()["networks"]
+    assert external["id"] == "0a2228f2-7f8a-45f1-8e09-9039e1d09975"  # as OTC's own Terraform provider takes for granted
     wanted = {"network_id": external["id"], "enable_snat": False}
     router = await make(door, "router", name="out", external_gateway_info=wanted)
     gateway = router["external_gateway_info"]
