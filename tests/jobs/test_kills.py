@@ -264,6 +264,49 @@ def test_a_download_stops_when_its_image_is_deleted(killable: Killable) -> None:
         killable.check_files()
 
 
+def test_an_order_of_servers_and_their_deletion_survive_kills(killable: Killable) -> None:
+    """The job of a batch is as far as its parts are, whoever died between them."""
+    system = killable.system
+    with system.http("network") as network:
+        (subnet,) = network.get(f"/v1/{system.project_id()}/subnets").json()["subnets"]
+    wanted = {
+        "name": "ordered",
+        "count": 2,
+        "imageRef": system.public_image(),
+        "flavorRef": "s3.tiny",
+        "vpcid": subnet["vpc_id"],
+        "nics": [{"subnet_id": subnet["id"]}],
+        "root_volume": {"volumetype": "SSD"},
+        "data_volumes": [{"volumetype": "SSD", "size": 1}],
+    }
+    with system.http("compute") as compute:
+        path = f"/v1/{system.project_id()}"
+        killable.kill_at("server_create.spawn", "after")
+        ordered = compute.post(f"{path}/cloudservers", json={"server": wanted}).json()
+        killable.wait_for_kill()
+        _wait_for_batch(killable, ordered["job_id"])
+        listed = compute.get(f"{path}/cloudservers/detail", params={"name": "ordered-"}).json()["servers"]
+        assert {server["id"]: server["status"] for server in listed} == dict.fromkeys(ordered["serverIds"], "ACTIVE")
+        killable.kill_at("server_delete.remove", "before")
+        refs = [{"id": server_id} for server_id in ordered["serverIds"]]
+        gone = compute.post(f"{path}/cloudservers/delete", json={"servers": refs, "delete_volume": True}).json()
+        killable.wait_for_kill()
+        _wait_for_batch(killable, gone["job_id"])
+        assert compute.get(f"{path}/cloudservers/detail", params={"name": "ordered-"}).json()["count"] == 0
+    killable.check_files()
+
+
+def _wait_for_batch(killable: Killable, job_id: str) -> None:
+    deadline = time.monotonic() + 120
+    with killable.system.http("compute") as compute:
+        path = f"/v1/{killable.system.project_id()}/jobs/{job_id}"
+        while (job := compute.get(path).json())["status"] in ("INIT", "RUNNING"):
+            assert time.monotonic() < deadline, job
+            time.sleep(0.1)
+    assert job["status"] == "SUCCESS", job
+    assert [part["status"] for part in job["entities"]["sub_jobs"]] == ["SUCCESS", "SUCCESS"]
+
+
 def test_after_all_of_it_the_server_still_boots_with_its_data(killable: Killable) -> None:
     system = killable.system
     assert system.show_server(killable.server)["OS-EXT-STS:task_state"] is None

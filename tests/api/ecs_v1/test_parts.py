@@ -107,7 +107,7 @@ async def test_servers_are_found_by_their_tags(door: Door, world: World) -> None
     assert counted.json() == {"total_count": 2}
 
 
-async def test_metadata_recovery_flavors_and_limits(door: Door, world: World) -> None:
+async def test_metadata_recovery_consoles_flavors_and_limits(door: Door, world: World) -> None:
     server = await a_server(world, VmState.ACTIVE)
     merged = await door.post(f"{BASE}/{server.id}/metadata", json={"metadata": {"a": "b"}})
     assert merged.json() == {"metadata": {"a": "b"}}
@@ -118,6 +118,11 @@ async def test_metadata_recovery_flavors_and_limits(door: Door, world: World) ->
     assert (await door.put(recovery, json={"support_auto_recovery": "false"})).status_code == 204
     assert code(await door.put(recovery, json={"support_auto_recovery": "true"})) == (400, "Ecs.0036")
     assert (await door.get(f"{BASE}/{server.id}/os-server-password")).json() == {"password": ""}
+    wanted = {"remote_console": {"protocol": "serial", "type": "serial"}}
+    console = (await door.post(f"{BASE}/{server.id}/remote_console", json=wanted)).json()["remote_console"]
+    assert (console["protocol"], console["type"], console["url"][:5]) == ("serial", "serial", "ws://")
+    wanted["remote_console"]["type"] = "novnc"
+    assert code(await door.post(f"{BASE}/{server.id}/remote_console", json=wanted)) == (400, "Ecs.0005")
     flavors = (await door.get(f"{BASE}/flavors")).json()["flavors"]
     tiny = next(flavor for flavor in flavors if flavor["id"] == "s3.tiny")
     assert (tiny["vcpus"], tiny["ram"], tiny["disk"]) == ("1", 256, "0")

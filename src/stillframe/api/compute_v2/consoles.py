@@ -41,28 +41,28 @@ async def create_console(
     request: Request[Any, Any, Any], server_id: str, tx: Transaction, caller: Caller, settings: Settings
 ) -> Json:
     wanted = decode_body(await request.body(), ConsoleBody).remote_console
-    kind = _kind(wanted.protocol, wanted.type)
+    kind = console_kind(wanted.protocol, wanted.type)
     token = await remote_consoles.create_token(tx, caller, settings, server_id, kind)
-    return {"remote_console": {"protocol": wanted.protocol, "type": wanted.type, "url": _url(settings, token)}}
+    return {"remote_console": {"protocol": wanted.protocol, "type": wanted.type, "url": console_url(settings, token)}}
 
 
 def _get_console(protocol: str) -> Action:
     async def act(acting: Acting, argument: Any) -> Answer:
-        kind = _kind(protocol, wanted := convert(argument, TypeWanted).type)
+        kind = console_kind(protocol, wanted := convert(argument, TypeWanted).type)
         token = await remote_consoles.create_token(acting.tx, acting.caller, acting.settings, acting.server_id, kind)
-        return Response({"console": {"type": wanted, "url": _url(acting.settings, token)}}, status_code=200)
+        return Response({"console": {"type": wanted, "url": console_url(acting.settings, token)}}, status_code=200)
 
     return act
 
 
-def _kind(protocol: str, a_type: str) -> ConsoleKind:
+def console_kind(protocol: str, a_type: str) -> ConsoleKind:
     kind = _KINDS.get((protocol, a_type))
     if kind is None:
         raise InvalidInputError(f"Unavailable console type {a_type}.", field="type")
     return kind
 
 
-def _url(settings: Settings, token: str) -> str:
+def console_url(settings: Settings, token: str) -> str:
     return f"ws{settings.url('console').removeprefix('http')}/?token={token}"
 
 

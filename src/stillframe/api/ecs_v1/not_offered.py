@@ -9,7 +9,6 @@ _V1 = "/v1/{project_id:str}/cloudservers"
 _SERVER = f"{_V1}/{{server_id:str}}"
 
 not_offered = missing_routes(
-    Missing("POST", f"{_SERVER}/remote_console", "open remote consoles by the ECS API"),
     Missing("PUT", f"{_SERVER}/os-reset-password", "reset the password of a server: no agent in it would do so"),
     Missing("PUT", f"{_V1}/os-reset-passwords", "reset the passwords of servers: no agent in them would do so"),
     Missing("POST", f"{_SERVER}/migrate", "migrate servers: there is one host"),

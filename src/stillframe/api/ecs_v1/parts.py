@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from litestar import Request, delete, get, post, put
 from msgspec import Meta, Struct, field
 
+from stillframe.api.compute_v2.consoles import ConsoleBody, console_kind, console_url
 from stillframe.api.compute_v2.server_requests import Key, Text
 from stillframe.api.ecs_v1 import wire
 from stillframe.api.ecs_v1.errors import AutoRecoveryError, DiskNotAttachedError
@@ -18,7 +19,7 @@ from stillframe.db import Transaction
 from stillframe.errors import InvalidInputError
 from stillframe.identity.model import Caller
 from stillframe.networks.ports import WantedNic
-from stillframe.servers import attachments, orders
+from stillframe.servers import attachments, orders, remote_consoles
 from stillframe.servers import service as servers
 from stillframe.volumes.model import Volume
 
@@ -171,6 +172,22 @@ async def show_password(server_id: str, tx: Transaction, caller: Caller) -> Json
     return {"password": ""}
 
 
+@post(f"{_SERVER}/remote_console", status_code=200)
+async def create_console(
+    request: AnyRequest, server_id: str, tx: Transaction, caller: Caller, settings: Settings
+) -> Json:
+    wanted = decode(await request.body(), ConsoleBody).remote_console
+    kind = console_kind(wanted.protocol, wanted.type)
+    token = await remote_consoles.create_token(tx, caller, settings, server_id, kind)
+    return {
+        "remote_console": {
+            "protocol": wanted.protocol,
+            "type": wanted.type,
+            "url": console_url(settings, token),
+        }
+    }
+
+
 @get(f"{_SERVER}/autorecovery")
 async def show_recovery(server_id: str, tx: Transaction, caller: Caller) -> Json:
     await servers.get_server(tx, caller, server_id)
@@ -202,6 +219,7 @@ handlers = [
     merge_metadata,
     delete_metadata_item,
     show_password,
+    create_console,
     show_recovery,
     update_recovery,
 ]
