@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from stillframe.errors import ToolFailedError
 from stillframe.jobs import service as jobs
 from stillframe.jobs.model import JobState
@@ -113,6 +115,29 @@ async def test_quotas_hold_for_orders_of_several_at_the_same_time(door: Door, wo
     assert sorted(answer.status_code for answer in answers) == [200, 200, 400, 400, 400]
     assert {code(answer)[1] for answer in answers if answer.status_code != 200} == {"Ecs.0001"}
     assert (await door.get(f"{BASE}/limits")).json()["absolute"]["totalInstancesUsed"] == 4
+
+
+@pytest.mark.parametrize(
+    ("quotas", "refusal"),
+    [
+        ({"volume_quota": 7}, "Ecs.0021"),
+        ({"volume_quota_gib": 15}, "Ecs.0021"),
+        ({"cores_quota": 3}, "Ecs.0001"),
+        ({"ram_quota_mib": 1000}, "Ecs.0001"),
+    ],
+    ids=str,
+)
+async def test_every_quota_holds_for_orders_at_the_same_time(
+    door: Door, world: World, quotas: dict[str, int], refusal: str
+) -> None:
+    """Each order is two servers of one core, 256 MiB, and disks of 1 and 3 GiB: there is room for one order."""
+    world.choose(**quotas)
+    disks = [{"volumetype": "SSD", "size": 3}]
+    answers = await asyncio.gather(*[order(door, world, count=2, data_volumes=disks) for _ in range(3)])
+    assert sorted(answer.status_code for answer in answers) == [200, 400, 400]
+    assert {code(answer)[1] for answer in answers if answer.status_code != 200} == {refusal}
+    async with world.database.reading() as tx:
+        assert len(await volumes.list_volumes(tx, caller(), VolumeQuery())) == 4
 
 
 async def test_servers_are_deleted_with_what_is_asked_for(door: Door, world: World) -> None:

@@ -14,6 +14,8 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("no image id", {"imageRef": "x"}, "Ecs.0031"),
     ("unknown VPC", {"vpcid": "x"}, "Ecs.0014"),
     ("unknown subnet", {"nics": [{"subnet_id": "x"}]}, "Ecs.0038"),
+    ("a card without a subnet", {"nics": [{}]}, "Ecs.0038"),
+    ("a card that is not there", {"nics": [{"port_id": "x"}]}, "Ecs.0014"),
     ("unknown group", {"security_groups": [{"id": "x"}]}, "Ecs.0014"),
     ("unknown key", {"key_name": "x"}, "Ecs.0314"),
     ("unknown zone", {"availability_zone": "mars"}, "Ecs.0005"),

@@ -31,7 +31,8 @@ Truth = bool | str | None
 
 
 class NicWanted(Struct):
-    subnet_id: Text
+    subnet_id: Text | None = None
+    port_id: Text | None = None
     ip_address: Text | None = None
     ipv6_enable: Truth = None
 
@@ -134,7 +135,7 @@ def order_of(wanted: ServerWanted) -> ServerOrder:
         flavor_id=wanted.flavor_ref,
         image_id=image_id_of(wanted.image_ref),
         description=wanted.description,
-        nics=tuple(WantedNic(network_id=nic.subnet_id.lower(), fixed_ip=nic.ip_address or None) for nic in wanted.nics),
+        nics=tuple(_nic(nic) for nic in wanted.nics),
         security_groups=tuple(group.id for group in wanted.security_groups or () if group.id) or None,
         key_name=wanted.key_name or None,
         user_data=checked_user_data(wanted.user_data),
@@ -154,6 +155,14 @@ def order_of(wanted: ServerWanted) -> ServerOrder:
         count=1 if count is None else count,
         address=_address(wanted.address),
     )
+
+
+def _nic(wanted: NicWanted) -> WantedNic:
+    if wanted.port_id:
+        return WantedNic(port_id=wanted.port_id.lower())
+    if not wanted.subnet_id:
+        raise InvalidInputError("Each of nics must have a subnet_id.", field="subnet_id")
+    return WantedNic(network_id=wanted.subnet_id.lower(), fixed_ip=wanted.ip_address or None)
 
 
 def _require_offered(wanted: ServerWanted) -> None:
