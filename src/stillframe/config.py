@@ -81,8 +81,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     host_memory_reserve_mib: int = 1024
     """Memory of the host that servers may not take."""
+    machine_overhead_mib: int = 128
+    """What a machine takes of the host beside the memory of its flavor."""
+    machine_disk_operations: int = 4000
+    """All disks of a machine together, in a second; 0 sets no bound."""
+    machine_disk_bytes: int = 256 * 1024**2
+    """As `machine_disk_operations`."""
     host_disk_reserve_bytes: int = 1024**3
-    """New volumes and snapshots are refused while the data directory's file system has less free than that."""
+    """New volumes and snapshots are refused while the data directory's file system has less free than that; below half
+    of it, servers that write are paused."""
     machine_stop_timeout_s: float = 60.0
     """How long a guest may take to power off before it is stopped by force."""
     machine_user: str = "nobody"

@@ -88,6 +88,15 @@ async def test_a_start_counts_the_memory_of_the_host(world: World) -> None:
     assert (await world.server(server.id) or server).task_state is None
 
 
+async def test_what_a_machine_takes_beside_its_memory_counts_too(world: World) -> None:
+    server = await a_server(world)
+    world.choose(host_memory_reserve_mib=64 * 1024 - 300, machine_overhead_mib=45)
+    with pytest.raises(HostMemoryError):
+        await act(world, servers.start_server, server.id)
+    world.choose(machine_overhead_mib=44)
+    await act(world, servers.start_server, server.id)
+
+
 @pytest.mark.parametrize(
     ("vm_state", "action", "more"),
     [

@@ -1,6 +1,7 @@
 """Servers with real machines: the whole life of one, its console, and machines that end by themselves."""
 
 import asyncio
+import base64
 import os
 import re
 import signal
@@ -10,9 +11,10 @@ from typing import TypeVar
 
 import pytest
 
-from stillframe.qemu import machine
+from stillframe.qemu import machine, qmp
 from stillframe.servers import console
 from stillframe.servers import service as servers
+from stillframe.servers.disk_guard import DiskGuard
 from stillframe.servers.machines import find_machine, start_machine, stop_machine
 from stillframe.servers.model import Server, ServerStatus
 from stillframe.servers.watch import MachineWatch
@@ -21,6 +23,10 @@ from tests.servers.world import World, caller, open_world, private_database
 pytestmark = [pytest.mark.boot, pytest.mark.xdist_group("boot")]
 
 BOOT_TIMEOUT_S = 90.0
+FILL = """#!/bin/sh
+echo filling
+while :; do dd if=/dev/urandom of=/root/fill bs=64k count=64 conv=fsync 2>/dev/null; rm /root/fill; done
+"""
 T = TypeVar("T")
 
 
@@ -143,6 +149,34 @@ async def test_a_worker_finds_machines_again_and_notices_those_that_are_gone(wor
     await MachineWatch(world.resources).find_machines()
     await in_status(world, kept.id, ServerStatus.ACTIVE)
     await in_status(world, lost.id, ServerStatus.SHUTOFF)
+
+
+async def test_who_fills_the_hosts_disk_is_paused(world: World) -> None:
+    server = await booted(world, user_data=base64.b64encode(FILL.encode()).decode())
+    await console_says(world, server.id, "filling")
+    running = await find_machine(world.resources, server.id)
+    assert running is not None
+    assert os.getpriority(os.PRIO_PROCESS, running.pid) == 5
+    path = "/machine/peripheral/virtio-disk0/virtio-backend"
+    async with qmp.connected(running.run_dir) as client:
+        bounds = {entry["qdev"]: entry["inserted"] for entry in await client.execute("query-block")}[path]
+    assert (bounds["iops"], bounds["bps"]) == (4000, 256 * 1024**2)
+
+    enough = DiskGuard(world.resources)
+    world.choose(host_disk_reserve_bytes=2**62)
+    too_little = DiskGuard(world.resources)
+
+    async def is_paused() -> bool:
+        await too_little.look([server.id])
+        found = await world.server(server.id)
+        return found is not None and found.status is ServerStatus.PAUSED
+
+    for _ in range(2):
+        await enough.look([server.id])
+        await in_status(world, server.id, ServerStatus.ACTIVE)
+    await until(is_paused, BOOT_TIMEOUT_S)
+    async with qmp.connected(running.run_dir) as client:
+        assert await client.query_status() == "paused"
 
 
 async def test_starting_twice_makes_one_machine(world: World) -> None:

@@ -154,7 +154,7 @@ async def open_world(database: Database, directory: Path, *, bootable: bool = Fa
     """`bootable` gives the image real bytes; without, servers have rows and no machines."""
     layout = DataLayout(directory / "data")
     layout.create()
-    settings = Settings(data_dir=layout.root, machine_stop_timeout_s=20.0)
+    settings = Settings(data_dir=layout.root, machine_stop_timeout_s=20.0, machine_overhead_mib=0)
     resources = Resources(settings=settings, layout=layout, database=database, token_keys=TokenKeys.open(layout))
     await add_projects(database)
     async with database.writing() as tx:

@@ -23,6 +23,7 @@ from typing import Literal
 import msgspec
 
 _SYSTEM_DIRECTORIES = ("/bin", "/lib", "/lib64", "/sbin", "/etc/ld.so.cache")
+_GIVE_WAY = ("nice", "-n", "5", "ionice", "-c", "2", "-n", "7")
 _NO_CAPABILITIES = ("--inh-caps=-all", "--bounding-set=-all")
 
 GIB = 1024**3
@@ -99,8 +100,11 @@ def wrap_tool(sandbox: Sandbox, argv: list[str], access: Access, limits: Limits,
 
 
 def wrap_machine(sandbox: Sandbox, argv: list[str], access: Access, limits: Limits) -> list[str]:
-    """A program which outlives us. Files opened for it are handed down, so that it needs no access to their paths."""
-    inner = [*_prlimit(limits), *argv]
+    """A program which outlives us. Files opened for it are handed down, so that it needs no access to their paths.
+
+    It gives way to the service, to whose processes it is a guest: a guest may keep all its processors busy for ever.
+    """
+    inner = [*_prlimit(limits), *_GIVE_WAY, *argv]
     if sandbox.isolates_files:
         return [*_bubblewrap(sandbox, access), "--as-pid-1", "--", *_become(sandbox, access), *inner]
     if sandbox.is_root:

@@ -11,7 +11,7 @@ from stillframe.jobs.recipes import Recipe, Step
 from stillframe.jobs.resources import Resources
 from stillframe.qemu import hotplug
 from stillframe.servers.attachments import ATTACH_KIND, DETACH_KIND
-from stillframe.servers.machines import disk_spec, find_machine, retryable
+from stillframe.servers.machines import bound_disks, disk_spec, find_machine, retryable
 from stillframe.volumes import service as volumes
 from stillframe.volumes.model import Volume, VolumeStatus
 
@@ -27,6 +27,7 @@ async def _plug(resources: Resources, job: Job) -> None:
     if machine is not None:
         try:
             await hotplug.plug(machine, disk)
+            await bound_disks(resources, machine)
         except ToolFailedError as error:
             raise retryable(error, [disk]) from error
     async with resources.database.writing() as tx:

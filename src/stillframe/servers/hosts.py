@@ -23,14 +23,17 @@ async def register_host(tx: Transaction, memory_mib: int) -> None:
 
 
 async def require_host_memory(tx: Transaction, settings: Settings, ram_mib: int) -> None:
-    """Counts the memory of every machine there is or will be, of all projects; the host keeps a reserve for itself.
+    """Counts the memory of every machine there is or will be, of all projects, and what QEMU takes for each; the host
+    keeps a reserve for itself.
 
     Raises: HostMemoryError; UnavailableError when no worker has ever started.
     """
     memory_mib = await rows.lock_host_memory(tx, LOCAL_HOST)
     if memory_mib is None:
         raise UnavailableError("No host is ready to run servers yet.")
-    free_mib = max(0, memory_mib - settings.host_memory_reserve_mib - await rows.ram_of_machines(tx))
+    count, used_mib = await rows.ram_of_machines(tx)
+    taken_mib = settings.host_memory_reserve_mib + used_mib + (count + 1) * settings.machine_overhead_mib
+    free_mib = max(0, memory_mib - taken_mib)
     if ram_mib > free_mib:
         raise HostMemoryError(
             f"Quota exceeded for the memory of the host: the flavor needs {ram_mib} MiB, {free_mib} MiB are left. "

@@ -14,9 +14,10 @@ from stillframe.jobs.resources import Resources
 from stillframe.layers import service as layers
 from stillframe.networks import ports
 from stillframe.networks.model import Port
-from stillframe.qemu import accelerator, machine
+from stillframe.qemu import accelerator, machine, throttle
 from stillframe.qemu.configdrive import build_config_drive
 from stillframe.qemu.machine_spec import DiskSpec, Firmware, MachineSpec, NicSpec, RunningMachine
+from stillframe.qemu.throttle import DiskLimits
 from stillframe.servers import rows
 from stillframe.servers.documents import meta_data, network_data
 from stillframe.servers.model import Server
@@ -35,16 +36,26 @@ async def start_machine(resources: Resources, server_id: str) -> None:
 
     Raises: UnavailableError when another try may succeed, ToolFailedError.
     """
-    if await find_machine(resources, server_id):
-        return
+    running = await find_machine(resources, server_id) or await _start(resources, server_id)
+    await bound_disks(resources, running)
+
+
+async def _start(resources: Resources, server_id: str) -> RunningMachine:
     spec = await _machine_spec(resources, server_id)
     try:
-        await machine.start(spec)
+        return await machine.start(spec)
     except ToolFailedError as error:
         # A machine which a dying worker was just starting may have come up by itself.
-        if await find_machine(resources, server_id):
-            return
+        if running := await find_machine(resources, server_id):
+            return running
         raise retryable(error, spec.disks) from error
+
+
+async def bound_disks(resources: Resources, running: RunningMachine) -> None:
+    """After every change of what disks there are. Raises: UnavailableError, ToolFailedError."""
+    settings = resources.settings
+    limits = DiskLimits(operations_per_s=settings.machine_disk_operations, bytes_per_s=settings.machine_disk_bytes)
+    await throttle.bound_disks(running, limits)
 
 
 def retryable(error: ToolFailedError, disks: Iterable[DiskSpec]) -> StillframeError:

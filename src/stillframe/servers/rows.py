@@ -173,8 +173,8 @@ async def lock_host_memory(tx: Transaction, host_id: str) -> int | None:
     return int(row[0]) if row else None
 
 
-async def ram_of_machines(tx: Transaction) -> int:
-    """MiB of memory of every server that has a machine or is about to get one.
+async def ram_of_machines(tx: Transaction) -> tuple[int, int]:
+    """How many servers have a machine or are about to get one, and the MiB of memory of all of them.
 
     Of one that is being resized the larger of its two flavors counts: its old machine may still be there.
     """
@@ -187,7 +187,9 @@ async def ram_of_machines(tx: Transaction) -> int:
     old_mib = before[("flavor", "ram_mib")].as_integer()
     is_resizing = sa.and_(servers.c.task_state.in_(_RESIZING), old_mib > servers.c.ram_mib)
     counted = sa.case((is_resizing, old_mib), else_=servers.c.ram_mib)
-    return int(await tx.scalar(sa.select(sa.func.coalesce(sa.func.sum(counted), 0)).where(has_machine)))
+    query = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(counted), 0)).where(has_machine)
+    row = await tx.first(query)
+    return (int(row[0]), int(row[1])) if row else (0, 0)
 
 
 async def insert_keypair(tx: Transaction, keypair: Keypair) -> None:

@@ -19,6 +19,7 @@ from stillframe.qemu import accelerator, machine
 from stillframe.qemu.console import CONSOLE_LOG, STDERR_LOG
 from stillframe.qemu.machine_spec import RunningMachine
 from stillframe.servers import hosts, rows
+from stillframe.servers.disk_guard import DiskGuard
 from stillframe.servers.machines import find_machine
 from stillframe.servers.model import WITH_MACHINE, VmState
 
@@ -33,6 +34,7 @@ class MachineWatch:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
         self._watched: dict[str, asyncio.Task[None]] = {}
+        self._guard = DiskGuard(resources)
 
     async def find_machines(self) -> None:
         """When the worker starts: the host says what it has, machines that still run are found again."""
@@ -49,6 +51,7 @@ class MachineWatch:
                 try:
                     await self._look_around()
                     await self._trim_logs()
+                    await self._guard.look(self._watched)
                 except (sa.exc.SQLAlchemyError, OSError) as error:
                     log.warning("servers.watch_failed", error=str(error))
                 await asyncio.sleep(INTERVAL_S)
