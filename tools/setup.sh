@@ -116,7 +116,17 @@ ensure_venv() {
     fi
 }
 
+# supermin, which builds the appliance of libguestfs, copies this directory's owner and mode, and stops where it is
+# missing, as in containers and on machines whose kernel comes from outside; what is in it does not matter.
+ensure_modules_directory() {
+    [ ! -d /lib/modules ] || return 0
+    command -v supermin >/dev/null || return 0
+    [ "$(id -u)" = 0 ] || fail "supermin needs a directory that is missing. Run: sudo mkdir /lib/modules"
+    mkdir /lib/modules
+}
+
 ensure_packages
+ensure_modules_directory
 ensure_venv
 image=$(.venv/bin/python -m stillframe.guest) || exit 1
 printf 'setup: .venv/bin/stillframe is ready after %s s (public image: %s)\n' "$SECONDS" "$image"

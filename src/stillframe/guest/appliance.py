@@ -64,6 +64,9 @@ def _recipe() -> Path:
     found = next((directory for directory in _RECIPE_DIRECTORIES if directory.is_dir()), None)
     if found is None or shutil.which("supermin") is None:
         raise UnavailableError(f"Disks cannot be looked into: install {PACKAGE} (libguestfs).")
+    # supermin copies the directory's owner and mode even where it is told to take the modules from elsewhere.
+    if not Path("/lib/modules").is_dir():
+        raise UnavailableError("Disks cannot be looked into: create /lib/modules, which supermin needs (sudo mkdir).")
     return found
 
 
