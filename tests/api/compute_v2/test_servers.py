@@ -279,7 +279,7 @@ BAD_ACTIONS: list[tuple[Any, int]] = [
     ({"os-getConsoleOutput": {"length": "many"}}, 400),
     ({"os-stop": None}, 409),
     ({"evacuate": {}}, 501),
-    ({"os-getVNCConsole": {"type": "novnc"}}, 501),
+    ({"os-getVNCConsole": {"type": "novnc"}}, 409),
     ([], 400),
     ("os-start", 400),
 ]

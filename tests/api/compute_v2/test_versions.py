@@ -106,21 +106,6 @@ async def test_v2_is_an_alias(door: Door) -> None:
     assert (await door.get(f"/v2/{OURS}/flavors")).json() == (await door.get(f"{BASE}/flavors")).json()
 
 
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("POST", f"/v1/{OURS}/cloudservers"),
-        ("GET", f"/v1/{OURS}/cloudservers/detail"),
-        ("GET", f"/v1/{OURS}/jobs/x"),
-        ("POST", f"{BASE}/servers/x/remote-consoles"),
-    ],
-)
-async def test_what_is_not_offered_yet_says_so(door: Door, method: str, path: str) -> None:
-    answer = await door.request(method, path, json={})
-    assert answer.status_code == 501
-    assert "cannot" in answer.json()["notImplemented"]["message"]
-
-
 def test_paths_without_a_project_are_the_tokens(system: System) -> None:
     with system.http("compute") as compute:
         for path in ("servers", "servers/detail", "flavors/s3.tiny", "limits", "os-keypairs"):
