@@ -13,6 +13,7 @@ from litestar.di import Provide
 from litestar.types import ASGIApp
 
 from stillframe.api import compute_v2, console, ecs_v1, identity_v3, image_v2, ims, network_v2, volume_v3, vpc_v1
+from stillframe.api.answers import AnswerMemory
 from stillframe.api.asgi import ByPort, RequestLog
 from stillframe.api.auth import AuthMiddleware
 from stillframe.api.policy import guard_of
@@ -96,7 +97,8 @@ def _service(name: str, packages: tuple[Any, ...], resources: Resources) -> ASGI
         settings=settings,
         is_open=_open_paths(packages),
     )
-    return RequestLog(guarded, name)
+    remembered = tuple(path for package in packages for path in getattr(package, "REMEMBERED_PATHS", ()))
+    return RequestLog(AnswerMemory(guarded, database, remembered) if remembered else guarded, name)
 
 
 def _open_paths(packages: tuple[Any, ...]) -> Callable[[str, str], bool]:

@@ -31,7 +31,7 @@ class RequestLog:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], *extra]
+                message = message | {"headers": [*message["headers"], *extra]}
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):

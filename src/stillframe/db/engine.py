@@ -4,7 +4,7 @@ SQLite runs in WAL mode with full durability. Writers say BEGIN IMMEDIATE, so tw
 failing with "database is locked" in the middle; readers never wait.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from stillframe.db.transaction import Transaction
+from stillframe.db.version import versions_of
 
 _WRITES = "stillframe_writes"
 
@@ -27,6 +28,7 @@ class Database:
     def __init__(self, engine: AsyncEngine, wake_worker: Callable[[], None] = _nothing) -> None:
         self.engine = engine
         self._wake_worker = wake_worker
+        self._versions = versions_of(engine)
 
     @property
     def is_sqlite(self) -> bool:
@@ -49,7 +51,12 @@ class Database:
         if transaction.wakes_worker:
             self._wake_worker()
 
+    async def version(self) -> Hashable:
+        """The same as before while nothing was committed, by this process or any other: see `version.py`."""
+        return await self._versions.current()
+
     async def close(self) -> None:
+        await self._versions.close()
         await self.engine.dispose()
 
 

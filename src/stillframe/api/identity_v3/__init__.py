@@ -18,4 +18,6 @@ OPEN_PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("POST", re.compile(r"/v3/users/[^/]+/password/?")),
 )
 
-__all__ = ["OPEN_PATTERNS", "OPEN_REQUESTS", "exception_handlers", "handlers"]
+REMEMBERED_PATHS = (re.compile(r"/v3/auth/tokens"),)
+
+__all__ = ["OPEN_PATTERNS", "OPEN_REQUESTS", "REMEMBERED_PATHS", "exception_handlers", "handlers"]

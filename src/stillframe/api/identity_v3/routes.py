@@ -67,6 +67,7 @@ async def show_token(
 ) -> Response[wire.TokenDocument]:
     text = _subject(request)
     token = await identity.inspect_token(tx, token_keys, caller, text)
+    request.scope["state"]["good_until"] = token.claims.expires_at
     return await _token_response(request, tx, settings, token, text)
 
 

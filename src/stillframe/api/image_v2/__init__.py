@@ -3,6 +3,8 @@
 Source: OpenStack Image API v2 reference; Open Telekom Cloud, IMS API reference, "Native OpenStack APIs".
 """
 
+import re
+
 from litestar import Router
 
 from stillframe.api.image_v2 import (
@@ -46,4 +48,6 @@ handlers = [
 around = GlancePaths
 """Between the application and what checks who is asking."""
 
-__all__ = ["OPEN_REQUESTS", "around", "exception_handlers", "handlers"]
+REMEMBERED_PATHS = (re.compile(r"/v2/images(?:/[^/]+)?"),)
+
+__all__ = ["OPEN_REQUESTS", "REMEMBERED_PATHS", "around", "exception_handlers", "handlers"]

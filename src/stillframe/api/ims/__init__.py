@@ -3,8 +3,12 @@
 Shares its listener with Glance, whose door answers unknown paths.
 """
 
+import re
+
 from stillframe.api.ims.routes import handlers
 
 OPEN_REQUESTS: frozenset[tuple[str, str]] = frozenset()
 
-__all__ = ["OPEN_REQUESTS", "handlers"]
+REMEMBERED_PATHS = (re.compile(r"/v1/[^/]+/jobs/[^/]+|/v1/cloudimages/job/[^/]+|/v2/cloudimages"),)
+
+__all__ = ["OPEN_REQUESTS", "REMEMBERED_PATHS", "handlers"]

@@ -1,0 +1,69 @@
+"""Whether anything was committed since: the same version means the same contents, whoever writes, in any process.
+
+What was worked out of the database at one version holds as long as the version stays; nothing has to be told to anybody
+when something changes. Asking takes some microseconds on SQLite and one short question on PostgreSQL.
+"""
+
+import sqlite3
+from collections.abc import Hashable
+from typing import Protocol
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+
+class Versions(Protocol):
+    async def current(self) -> Hashable:
+        """Of all that is committed now. Asked before reading, it never names something newer than what is read."""
+
+    async def close(self) -> None: ...
+
+
+class SqliteVersions:
+    """`PRAGMA data_version` of a connection that itself never writes.
+
+    It looks at the header of the write-ahead log, which is shared memory: never waits, and needs no thread.
+
+    Source: https://www.sqlite.org/pragma.html#pragma_data_version
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+
+    async def current(self) -> Hashable:
+        if self._connection is None:
+            self._connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        return version
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+class PostgresVersions:
+    """The snapshot a transaction would get: it names every transaction whose work is to be seen.
+
+    Source: PostgreSQL, "Transaction ID and Snapshot Information Functions".
+    """
+
+    _SNAPSHOT = sa.text("SELECT pg_current_snapshot()::text")
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    async def current(self) -> Hashable:
+        async with self._engine.connect() as connection:
+            snapshot: str = (await connection.execute(self._SNAPSHOT)).scalar_one()
+        return snapshot
+
+    async def close(self) -> None:
+        """The engine belongs to somebody else."""
+
+
+def versions_of(engine: AsyncEngine) -> Versions:
+    if engine.dialect.name == "sqlite":
+        return SqliteVersions(engine.url.database or "")
+    return PostgresVersions(engine)
