@@ -8,16 +8,15 @@ is none of them.
 """
 
 import re
+import time
 from collections import OrderedDict
 from collections.abc import Hashable
-from datetime import datetime
 from typing import Any, NamedTuple
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from stillframe.db import Database
-from stillframe.kit.clock import utcnow
 from stillframe.kit.units import MIB
 
 MAX_BYTES = 8 * MIB
@@ -28,7 +27,8 @@ MAX_ANSWERS = 4096
 
 class _Answer(NamedTuple):
     version: Hashable
-    good_until: datetime
+    good_until: float
+    """Seconds since the epoch."""
     start: Message
     body: Message
     size_bytes: int
@@ -49,10 +49,10 @@ class AnswerMemory:
             await self._app(scope, receive, send)
             return
         # All headers: no list of those that matter could forget one.
-        key = (scope["raw_path"], scope["query_string"], tuple(map(tuple, scope["headers"])))
+        key = (scope["raw_path"], scope["query_string"], tuple(scope["headers"]))
         version = await self._database.version()
         answer = self._answers.get(key)
-        if answer is not None and answer.version == version and utcnow() < answer.good_until:
+        if answer is not None and answer.version == version and time.time() < answer.good_until:
             self._answers.move_to_end(key)
             await send(answer.start)
             await send(answer.body)
@@ -69,7 +69,9 @@ class AnswerMemory:
             return
         self._forget(key)
         good_until = min(caller.expires_at, state.get("good_until", caller.expires_at))
-        answer = _Answer(version, good_until, recorder.messages[0], recorder.messages[1], recorder.size_bytes)
+        answer = _Answer(
+            version, good_until.timestamp(), recorder.messages[0], recorder.messages[1], recorder.size_bytes
+        )
         self._answers[key] = answer
         self._size_bytes += answer.size_bytes
         while self._size_bytes > MAX_BYTES or len(self._answers) > MAX_ANSWERS:

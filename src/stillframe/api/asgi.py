@@ -1,15 +1,53 @@
 """Around the services: the port chooses one, and every request gets an id and a line in the log."""
 
+import asyncio
+import logging
+import sys
 import time
-import uuid
 from collections.abc import Mapping
 
-import structlog
+import msgspec
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from litestar.types.asgi_types import HTTPResponseBodyEvent, HTTPResponseStartEvent
 
-log = structlog.get_logger("stillframe.http")
+from stillframe.kit.clock import utcnow
+from stillframe.kit.request_id import REQUEST_ID, new_request_id
+
+
+class _Line(msgspec.Struct, frozen=True):
+    """As all other lines of the log."""
+
+    service: str
+    method: str
+    path: str
+    status: int
+    ms: float
+    request_id: str
+    timestamp: str
+    event: str = "http.request"
+    level: str = "info"
+
+
+class _Lines:
+    """Written together, once per turn of the event loop: with many clients the log would cost more than the answers."""
+
+    def __init__(self) -> None:
+        self._waiting: list[bytes] = []
+        self._encode = msgspec.json.Encoder().encode
+
+    def add(self, line: _Line) -> None:
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._write)
+        self._waiting.append(self._encode(line))
+
+    def _write(self) -> None:
+        lines, self._waiting = self._waiting, []
+        sys.stderr.buffer.write(b"\n".join([*lines, b""]))
+        sys.stderr.buffer.flush()
+
+
+_lines = _Lines()
 
 
 class RequestLog:
@@ -18,13 +56,15 @@ class RequestLog:
     def __init__(self, app: ASGIApp, service: str) -> None:
         self._app = app
         self._service = service
+        self._writes = logging.getLogger().isEnabledFor(logging.INFO)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == ScopeType.WEBSOCKET:
             await self._app(scope, receive, send)
             return
-        request_id = f"req-{uuid.uuid4()}"
-        extra = [(b"x-openstack-request-id", request_id.encode()), (b"x-request-id", request_id.encode())]
+        request_id = new_request_id()
+        name = request_id.encode()
+        extra = ((b"x-openstack-request-id", name), (b"x-request-id", name))
         started, status = time.perf_counter(), 0
 
         async def send_with_id(message: Message) -> None:
@@ -34,18 +74,15 @@ class RequestLog:
                 message = message | {"headers": [*message["headers"], *extra]}
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            try:
-                await self._app(scope, receive, send_with_id)
-            finally:
-                log.info(
-                    "http.request",
-                    service=self._service,
-                    method=scope["method"],
-                    path=scope["path"],
-                    status=status,
-                    ms=round((time.perf_counter() - started) * 1000, 1),
-                )
+        # Never taken back: the server handles each request in a task, and so in a context, of its own.
+        REQUEST_ID.set(request_id)
+        try:
+            await self._app(scope, receive, send_with_id)
+        finally:
+            if self._writes:
+                ms = round((time.perf_counter() - started) * 1000, 1)
+                now = f"{utcnow().isoformat()[:-6]}Z"
+                _lines.add(_Line(self._service, scope["method"], scope["path"], status, ms, request_id, now))
 
 
 class ByPort:

@@ -29,18 +29,18 @@ class SqliteVersions:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._connection: sqlite3.Connection | None = None
+        self._cursor: sqlite3.Cursor | None = None
 
     async def current(self) -> Hashable:
-        if self._connection is None:
-            self._connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-        version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        if self._cursor is None:
+            self._cursor = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False).cursor()
+        version: int = self._cursor.execute("PRAGMA data_version").fetchone()[0]
         return version
 
     async def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        if self._cursor is not None:
+            self._cursor.connection.close()
+            self._cursor = None
 
 
 class PostgresVersions:

@@ -1,9 +1,17 @@
 """Logging of every process: one JSON object per line on standard error, which the supervisor keeps bounded."""
 
+import json
 import logging
 import sys
+from collections.abc import Callable
+from typing import Any
 
+import msgspec
 import structlog
+from structlog.typing import EventDict
+
+from stillframe.kit.clock import utcnow
+from stillframe.kit.request_id import REQUEST_ID
 
 
 def configure_logging(level: str) -> None:
@@ -13,13 +21,31 @@ def configure_logging(level: str) -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
+            _name_request,
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _stamp,
             structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
+            structlog.processors.JSONRenderer(serializer=_encoded),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(numeric),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.BytesLoggerFactory(file=sys.stderr.buffer),
         cache_logger_on_first_use=True,
     )
+
+
+def _name_request(_logger: object, _method: str, event: EventDict) -> EventDict:
+    if request_id := REQUEST_ID.get():
+        event["request_id"] = request_id
+    return event
+
+
+def _stamp(_logger: object, _method: str, event: EventDict) -> EventDict:
+    event["timestamp"] = f"{utcnow().isoformat()[:-6]}Z"
+    return event
+
+
+def _encoded(event: EventDict, default: Callable[[Any], Any]) -> bytes:
+    try:
+        return msgspec.json.encode(event, enc_hook=default)
+    except (UnicodeError, TypeError, OverflowError, msgspec.MsgspecError):  # half a surrogate, a key that is no text
+        return json.dumps(event, default=default, skipkeys=True).encode()

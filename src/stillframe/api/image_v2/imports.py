@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import structlog
 from litestar import Request, Response, get, post
 
 from stillframe.api.image_v2 import wire
@@ -13,6 +12,7 @@ from stillframe.errors import InvalidInputError
 from stillframe.identity.model import Caller
 from stillframe.images import imports
 from stillframe.images.imports import ImportMethod, ImportRequest
+from stillframe.kit.request_id import REQUEST_ID
 
 Json = dict[str, Any]
 
@@ -24,13 +24,8 @@ async def import_image_data(
     request: Request[Any, Any, Any], image_id: str, tx: Transaction, caller: Caller, settings: Settings
 ) -> Response[str]:
     wanted = import_request(await request.body(), request.headers.get("x-image-meta-store"), settings)
-    await imports.submit_import(tx, caller, settings, image_id, wanted, request_id())
+    await imports.submit_import(tx, caller, settings, image_id, wanted, REQUEST_ID.get())
     return Response("", status_code=202, media_type="text/plain")
-
-
-def request_id() -> str:
-    """Of the request being answered, as its answer says it."""
-    return str(structlog.contextvars.get_contextvars().get("request_id", ""))
 
 
 def import_request(body: bytes, store_header: str | None, settings: Settings) -> ImportRequest:

@@ -6,7 +6,6 @@ from litestar import Request, Response, get, post
 
 from stillframe.api.image_v2 import wire
 from stillframe.api.image_v2.discovery import base_url
-from stillframe.api.image_v2.imports import request_id
 from stillframe.api.image_v2.kinds import checked_text
 from stillframe.api.image_v2.pages import page_limit, page_links
 from stillframe.api.image_v2.routes import query_pairs
@@ -18,6 +17,7 @@ from stillframe.images import imports, tasks
 from stillframe.images import service as images
 from stillframe.images.tasks import Task, TaskQuery, TaskStatus
 from stillframe.kit.clock import iso_seconds_z
+from stillframe.kit.request_id import REQUEST_ID
 
 AnyRequest = Request[Any, Any, Any]
 Json = dict[str, Any]
@@ -32,7 +32,7 @@ async def create_task(request: AnyRequest, tx: Transaction, caller: Caller, sett
     given = _task_input(wire.decode_object(await request.body()))
     image = wire.described_image(images.new_image(caller), given["image_properties"], settings)
     job = await imports.submit_legacy_import(
-        tx, caller, settings, image, given["import_from"], shown=given, request_id=request_id()
+        tx, caller, settings, image, given["import_from"], shown=given, request_id=REQUEST_ID.get()
     )
     task = tasks.task_of_job(job, settings)
     location = f"{base_url(request)}/v2/tasks/{task.id}"
