@@ -19,6 +19,7 @@ from stillframe.api.auth import AuthMiddleware
 from stillframe.api.policy import guard_of
 from stillframe.api.responses import EmptyOrJson
 from stillframe.db import Database, Transaction
+from stillframe.identity.callers import CallerMemory
 from stillframe.identity.model import Caller
 from stillframe.jobs.resources import Resources
 from stillframe.kit.units import MIB
@@ -66,10 +67,11 @@ def build_app(resources: Resources) -> ByPort:
 
 def build_services(resources: Resources) -> dict[str, ASGIApp]:
     """The ASGI application of every service, by its name in `config.PORTS`."""
-    return {name: _service(name, packages, resources) for name, packages in DOORS.items()}
+    callers = CallerMemory(resources.database, resources.token_keys)
+    return {name: _service(name, packages, resources, callers) for name, packages in DOORS.items()}
 
 
-def _service(name: str, packages: tuple[Any, ...], resources: Resources) -> ASGIApp:
+def _service(name: str, packages: tuple[Any, ...], resources: Resources, callers: CallerMemory) -> ASGIApp:
     settings, database, token_keys = resources.settings, resources.database, resources.token_keys
     app = Litestar(
         route_handlers=[handler for package in packages for handler in package.handlers],
@@ -94,6 +96,7 @@ def _service(name: str, packages: tuple[Any, ...], resources: Resources) -> ASGI
         service=name,
         database=database,
         token_keys=token_keys,
+        callers=callers,
         settings=settings,
         is_open=_open_paths(packages),
     )

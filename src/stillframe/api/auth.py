@@ -24,6 +24,7 @@ from stillframe.db import Database
 from stillframe.errors import LimitExceededError, UnauthenticatedError
 from stillframe.identity import access_rules, signatures
 from stillframe.identity import service as identity
+from stillframe.identity.callers import CallerMemory
 from stillframe.identity.model import UNSCOPED, Caller
 from stillframe.identity.model import Scope as IdentityScope
 from stillframe.identity.tokens import TokenKeys
@@ -53,10 +54,12 @@ class AuthMiddleware:
         service: str,
         database: Database,
         token_keys: TokenKeys,
+        callers: CallerMemory,
         is_open: IsOpen,
         settings: Settings,
     ) -> None:
         self._app = app
+        self._callers = callers
         self._service_types = access_rules.service_types(service)
         self._database = database
         self._keys = token_keys
@@ -98,8 +101,7 @@ class AuthMiddleware:
         headers = _first_values(scope)
         token = headers.get(b"x-auth-token", b"").decode("latin-1").strip()
         if token:
-            async with self._database.reading() as tx:
-                caller = await identity.validate_token(tx, self._keys, token)
+            caller = await self._callers.of(token)
             if not access_rules.are_met(caller, self._service_types, scope["method"], scope["path"]):
                 raise UnauthenticatedError
             return caller

@@ -29,6 +29,7 @@ class Database:
         self.engine = engine
         self._wake_worker = wake_worker
         self._versions = versions_of(engine)
+        self.version_is_cheap = self._versions.is_cheap
 
     @property
     def is_sqlite(self) -> bool:

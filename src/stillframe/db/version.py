@@ -13,6 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 
 class Versions(Protocol):
+    is_cheap: bool
+    """Whether asking costs much less than any query."""
+
     async def current(self) -> Hashable:
         """Of all that is committed now. Asked before reading, it never names something newer than what is read."""
 
@@ -26,6 +29,8 @@ class SqliteVersions:
 
     Source: https://www.sqlite.org/pragma.html#pragma_data_version
     """
+
+    is_cheap = True
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -49,6 +54,7 @@ class PostgresVersions:
     Source: PostgreSQL, "Transaction ID and Snapshot Information Functions".
     """
 
+    is_cheap = False
     _SNAPSHOT = sa.text("SELECT pg_current_snapshot()::text")
 
     def __init__(self, engine: AsyncEngine) -> None:

@@ -1,6 +1,7 @@
 """The API process: one uvicorn, one listening socket per service."""
 
 import contextlib
+import gc
 import os
 import socket
 from collections.abc import AsyncIterator
@@ -78,6 +79,9 @@ async def _serve(settings: Settings, layout: DataLayout, sockets: list[socket.so
         )
     )
     async with _obs_auth(resources):
+        # What is there now stays; a collection need not walk over it again and again.
+        gc.collect()
+        gc.freeze()
         log.info("serve.ready", pid=os.getpid())
         await server.serve(sockets=sockets)
     await database.close()

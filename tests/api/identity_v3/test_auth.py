@@ -16,6 +16,7 @@ from litestar.types import ASGIApp
 from stillframe.api.auth import MAX_SIGNED_BODY_BYTES, AuthMiddleware
 from stillframe.identity import service as identity
 from stillframe.identity import tables
+from stillframe.identity.callers import CallerMemory
 from stillframe.identity.model import Scope as IdentityScope
 from tests.identity.home import Home
 
@@ -53,6 +54,7 @@ def guarded(home: Home, app: ASGIApp = echo) -> ASGIApp:
         service="image",
         database=home.database,
         token_keys=home.keys,
+        callers=CallerMemory(home.database, home.keys),
         settings=home.settings,
         is_open=lambda method, path: (method, path) == ("GET", "/open"),
     )
