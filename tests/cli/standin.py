@@ -48,6 +48,8 @@ class StandIn:
         self.valid_tokens: set[str] = set()
         self.token_requests = 0
         self.expires_at = FAR_AHEAD
+        self.token_redirect = ""
+        """Where requests for a token are sent to instead."""
         self.url = ""
         self._lock = threading.Lock()
 
@@ -94,6 +96,8 @@ class StandIn:
         return None
 
     def _issue(self, body: Any) -> Answer:
+        if self.token_redirect:
+            return Answer(307, headers={"Location": self.token_redirect})
         self.token_requests += 1
         user = body["auth"]["identity"]["password"]["user"]
         if user["password"] != PASSWORD:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from stillframe.cli.commands.server import new_output
-from stillframe.cli.output import print_fields, print_table, printable
+from stillframe.cli.output import print_fields, print_json, print_table, printable, say
+from stillframe.cli.progress import Status, open_display
 from tests.cli.conftest import Cli
 from tests.cli.standin import PROJECT_ID, Answer, StandIn
 
@@ -147,6 +148,22 @@ def test_other_peoples_names_cannot_drive_the_terminal(capsys: pytest.CaptureFix
     print_fields({"name": "\x1b[2J\x9bevil\r\n"})
     assert capsys.readouterr().out == "name  \\x1b[2J\\x9bevil\\r\\n\n"
     assert printable("a\nb\tc\x07", keep="\n\t") == "a\nb\tc\\x07"
+    print_json({"name": "\x9b2J\x7f画像"})
+    assert capsys.readouterr().out == '{\n  "name": "\\u009b2J\\u007f画像"\n}\n'
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_names_on_standard_error_cannot_either(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *, live: bool
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # makes the live display show itself
+    with open_display("server \x1b[2J\x9bevil", live=live) as display:
+        display.update(Status(phase="\x1b]0;title\x07"))
+    say("server \x1b[2J is gone")
+    shown = capsys.readouterr().err
+    assert "\x1b[2J" not in shown
+    assert not {"\x9b", "\x07"} & set(shown)
+    assert shown.count("evil") >= 1
 
 
 @pytest.mark.parametrize(

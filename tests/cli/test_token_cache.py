@@ -1,10 +1,13 @@
 """One token serves many commands, and nobody else."""
 
 import json
+import shutil
 import stat
 
+import pytest
+
 from tests.cli.conftest import Cli
-from tests.cli.standin import PASSWORD, Answer, StandIn
+from tests.cli.standin import PASSWORD, Answer, StandIn, running_stand_in
 
 LIST = "/v2/cloudimages"
 
@@ -109,3 +112,23 @@ def test_two_accounts_never_share_a_token(cli: Cli, cloud: StandIn) -> None:
     cli.run("token", "issue", check=0)
     assert cloud.token_requests == 2
     assert len(cli.cached_tokens) == 2
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_no_redirect_takes_the_token_or_the_password_to_another_server(cli: Cli, cloud: StandIn, status: int) -> None:
+    with running_stand_in() as other:
+        other.valid_tokens.add("token-1")
+        elsewhere = other.url.replace("127.0.0.1", "localhost")
+        cloud.on("GET", LIST, Answer(status, headers={"Location": f"{elsewhere}{LIST}"}))
+        done = cli.run("image", "list", check=6)
+        assert f"redirects to {elsewhere}" in done.stderr
+        cloud.token_redirect = f"{elsewhere}/v3/auth/tokens"
+        shutil.rmtree(cli.home / "cache")
+        assert f"redirects to {elsewhere}" in cli.run("image", "list", check=6).stderr
+        assert other.requests == []
+
+
+def test_a_redirect_within_the_server_is_followed(cli: Cli, cloud: StandIn) -> None:
+    cloud.on("GET", LIST, Answer(302, headers={"Location": f"{cloud.url}/moved"}))
+    cloud.on("GET", "/moved", Answer(body={"images": []}))
+    cli.run("image", "list", check=0)

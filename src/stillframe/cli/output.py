@@ -11,7 +11,9 @@ Format = Literal["table", "json"]
 
 
 def print_json(value: object) -> None:
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    """JSON itself leaves control characters above U+007F as they are, and a terminal may act on them."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    sys.stdout.write("".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text) + "\n")
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -33,12 +35,12 @@ def print_fields(fields: Mapping[str, object]) -> None:
 
 
 def say(text: str) -> None:
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(printable(text, keep="\n\t") + "\n")
     sys.stderr.flush()
 
 
 def tell_error(error: CliError) -> None:
-    say(f"error: {printable(str(error), keep=chr(10))}")
+    say(f"error: {error}")
     if error.hint:
         say(f"  fix: {printable(error.hint)}")
 

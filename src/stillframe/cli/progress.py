@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from stillframe.cli.output import format_bytes, format_seconds, say
+from stillframe.cli.output import format_bytes, format_seconds, printable, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -77,7 +77,7 @@ class LiveDisplay:
         self._rate.add(status, time.monotonic())
         self._progress.update(
             self._task,
-            description=f"{self._label}: {status.phase}",
+            description=printable(f"{self._label}: {status.phase}"),
             completed=status.percent or 0.0,
             total=None if status.percent is None else 100.0,
             details=", ".join(self._rate.describe(status)),
@@ -142,5 +142,5 @@ def open_display(label: str, *, live: bool) -> Iterator[Display]:
         TextColumn("{task.fields[details]}", markup=False),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(label, total=None, details="")
+        task = progress.add_task(printable(label), total=None, details="")
         yield LiveDisplay(label, progress, task)

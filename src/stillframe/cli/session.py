@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 import platformdirs
 import requests
@@ -220,7 +220,29 @@ def open_session(cloud: Cloud, auth: CachedAuth, on_response: ResponseHook | Non
         opened.session.trust_env = False  # a proxy cannot reach this machine's own loopback
     if on_response:
         opened.session.hooks["response"].append(_as_hook(on_response))
+    opened.session.hooks["response"].append(_as_hook(_refuse_redirect_elsewhere))
     return opened
+
+
+def _refuse_redirect_elsewhere(response: requests.Response) -> None:
+    """The library would follow it with the token, or the password, in the repeated request.
+
+    Raises: CliError unless it leads to the same server, or to the same host by TLS.
+    """
+    if not response.is_redirect:
+        return
+    target = urljoin(response.url, response.headers["Location"])
+    here, there = urlsplit(response.url), urlsplit(target)
+    if _origin(here) != _origin(there) and (there.scheme != "https" or here.hostname != there.hostname):
+        raise CliError(
+            f"{response.url} redirects to {target}, which is another server: no token or password is sent there",
+            exit_code=ExitCode.UNREACHABLE,
+            hint="if it is the right one, put its address into clouds.yaml",
+        )
+
+
+def _origin(url: SplitResult) -> tuple[str, str]:
+    return url.scheme, url.netloc.rpartition("@")[2].lower()
 
 
 def _as_hook(on_response: ResponseHook) -> Callable[..., None]:
