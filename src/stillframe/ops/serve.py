@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import os
+import resource
 import socket
 from collections.abc import AsyncIterator
 
@@ -19,6 +20,7 @@ from stillframe.identity.service import lookup_access_key
 from stillframe.identity.tokens import TokenKeys
 from stillframe.jobs.resources import Resources
 from stillframe.ops.bootstrap import bootstrap
+from stillframe.ops.connections import BoundedConnection
 from stillframe.ops.logs import configure_logging
 from stillframe.ops.obs_auth_server import ObsAccount, ObsAuthServer
 from stillframe.ops.wake import waker
@@ -29,12 +31,20 @@ log = structlog.get_logger("stillframe.serve")
 
 def run(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT."""
+    os.umask(0o077)
+    _allow_many_connections()
     configure_logging(settings.log_level)
     choose_machine_user(settings.machine_user)
     layout = DataLayout(settings.data_dir)
     layout.create()
     sockets = open_sockets(settings)
     uvloop.run(_serve(settings, layout, sockets))
+
+
+def _allow_many_connections() -> None:
+    """Most hosts give a process 1024 files to begin with, and far more when it asks."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def open_sockets(settings: Settings) -> list[socket.socket]:
@@ -68,6 +78,7 @@ async def _serve(settings: Settings, layout: DataLayout, sockets: list[socket.so
             build_app(resources),
             log_config=None,
             access_log=False,
+            http=BoundedConnection,
             lifespan="off",
             ws="websockets-sansio",
             ws_max_size=1024 * 1024,

@@ -1,0 +1,91 @@
+"""A connection of uvicorn's, which waits for a request only so long and keeps only so much of it in memory."""
+
+import asyncio
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MAX_HEAD_BYTES = 64 * 1024
+"""Of a request's line, its header fields and those behind a body in chunks, together."""
+HEAD_TIMEOUT_S = 30.0
+MAX_WAITING_REQUESTS = 32
+"""Sent ahead on one connection before the first is answered: a kilobyte of them is forty, each of which costs six."""
+
+
+class BoundedConnection(HttpToolsProtocol):
+    """The parser collects what is not complete yet, without an end; uvicorn ends only connections that are silent
+    between two requests, not those that never send one or send it byte by byte (0.54).
+    """
+
+    _head_bytes = 0
+    _unfinished_bytes = 0
+    """Received since anything came of it: of a field's value, a line, an extension of a chunk."""
+    _has_body_to_come = False
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._wait_for_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        self._unfinished_bytes += len(data)
+        super().data_received(data)
+        if self.transport.is_closing() or self.transport.get_protocol() is not self:  # it is a websocket from now on
+            return
+        if self._unfinished_bytes > MAX_HEAD_BYTES:
+            self.send_400_response("The request has too many or too long header fields.")
+        elif not self._is_request_running and self._head_timer is None:
+            self._wait_for_head()
+
+    @property
+    def _is_request_running(self) -> bool:
+        """Or its body still comes, though it is answered."""
+        return self._has_body_to_come or not (self.cycle is None or self.cycle.response_complete)
+
+    def on_message_begin(self) -> None:
+        if len(self.pipeline) >= MAX_WAITING_REQUESTS:
+            raise ValueError("too many requests wait for their answers")
+        self._head_bytes = 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(len(name) + len(value))
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._unfinished_bytes = 0
+        self._has_body_to_come = True
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._unfinished_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._unfinished_bytes = 0
+        self._has_body_to_come = False
+        super().on_message_complete()
+
+    def _count(self, length: int) -> None:
+        """What a callback raises becomes 400."""
+        self._head_bytes += length
+        if self._head_bytes > MAX_HEAD_BYTES:
+            raise ValueError("the head of the request is too large")
+
+    def _wait_for_head(self) -> None:
+        self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self.transport.close)
+
+    def _stop_waiting(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None

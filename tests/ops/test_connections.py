@@ -1,0 +1,115 @@
+"""What a connection may hold and how long it may take to ask, by raw bytes to a server of the library's own."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import uvicorn
+
+from stillframe.ops import connections
+from stillframe.ops.connections import MAX_HEAD_BYTES, BoundedConnection
+
+HEAD = b"POST /p HTTP/1.1\r\nHost: x\r\n"
+
+
+async def echo_length(scope: Any, receive: Any, send: Any) -> None:
+    length, more = 0, True
+    while more:
+        message = await receive()
+        length, more = length + len(message.get("body", b"")), message.get("more_body", False)
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": f"{scope['path']} {length}".encode()})
+
+
+@pytest.fixture
+async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
+    monkeypatch.setattr(connections, "HEAD_TIMEOUT_S", 0.5)
+    config = uvicorn.Config(echo_length, port=0, http=BoundedConnection, lifespan="off", log_config=None)
+    server = uvicorn.Server(config)
+    task = asyncio.create_task(server.serve())
+    while not server.started:  # noqa: ASYNC110 - it tells nobody
+        await asyncio.sleep(0.01)
+    yield server.servers[0].sockets[0].getsockname()[1]
+    server.should_exit = True
+    await task
+
+
+async def talk(port: int, *pieces: bytes, pause_s: float = 0.0) -> bytes:
+    """Sends the pieces, and gives all that is answered until the server ends the connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    answer = asyncio.create_task(_read(reader))
+    with contextlib.suppress(ConnectionError):
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(pause_s)
+    async with asyncio.timeout(20):
+        received = await answer
+    writer.close()
+    return received
+
+
+async def _read(reader: asyncio.StreamReader) -> bytes:
+    received = b""
+    with contextlib.suppress(ConnectionError):
+        while piece := await reader.read(65536):
+            received += piece
+    return received
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        HEAD + b"X-Long: ",
+        HEAD + b"X-",
+        b"GET /?",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n5;",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\nX-Trailer: ",
+    ],
+)
+async def test_what_never_ends_is_not_collected(port: int, start: bytes) -> None:
+    received = await talk(port, start, *[b"a" * 4096] * (2 * MAX_HEAD_BYTES // 4096))
+    assert received.startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize("ending", [b"", b"Transfer-Encoding: chunked\r\n\r\n0\r\n"])
+async def test_many_small_fields_are_too_many(port: int, ending: bytes) -> None:
+    received = await talk(port, HEAD + ending, *[b"A: b\r\n" * 1000] * (2 * MAX_HEAD_BYTES // 2000))
+    assert received.startswith(b"HTTP/1.1 400 ")
+
+
+async def test_a_large_head_and_a_large_body_are_answered(port: int) -> None:
+    head = HEAD + b"X-Long: " + b"a" * (MAX_HEAD_BYTES - 200) + b"\r\nConnection: close\r\n"
+    received = await talk(port, head + b"Content-Length: 500000\r\n\r\n", *[b"b" * 5000] * 100)
+    assert b"/p 500000" in received
+
+
+@pytest.mark.parametrize("pieces", [[], [b"GET"], [b"G", b"E", b"T", b" ", b"/", b"x", b"y", b"z"]])
+async def test_who_does_not_ask_in_time_is_not_waited_for(port: int, pieces: list[bytes]) -> None:
+    assert await talk(port, *pieces, pause_s=0.1) == b""
+
+
+async def test_nor_for_a_second_request_that_does_not_come_to_an_end(port: int) -> None:
+    received = await talk(port, b"GET /one HTTP/1.1\r\nHost: x\r\n\r\n", b"\r\n", pause_s=0.2)
+    assert received.count(b"HTTP/1.1 200 ") == 1
+
+
+async def test_a_slow_body_is_waited_for(port: int) -> None:
+    head = HEAD + b"Connection: close\r\nContent-Length: 8\r\n\r\n"
+    assert b"/p 8" in await talk(port, head, *[b"a"] * 8, pause_s=0.1)
+
+
+async def test_a_request_may_come_long_after_another(port: int) -> None:
+    one, two = (
+        b"GET /%s HTTP/1.1\r\nHost: x\r\n%s\r\n" % pair for pair in ((b"one", b""), (b"two", b"Connection: close\r\n"))
+    )
+    received = await talk(port, one, two, pause_s=0.8)
+    assert received.count(b"HTTP/1.1 200 ") == 2
+
+
+async def test_requests_sent_ahead_are_answered_unless_they_are_too_many(port: int) -> None:
+    request, last = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n", b"GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    assert (await talk(port, request * 20 + last)).count(b"HTTP/1.1 200 ") == 21
+    assert (await talk(port, request * 1000 + last)).count(b"HTTP/1.1 200 ") < 40
