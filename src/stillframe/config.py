@@ -66,6 +66,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     snapshot_quota: int = 400
     upload_limit_bytes: int = 1024**4
     export_limit_bytes: int = 128 * 1024**3
+    quick_export_limit_bytes: int = 1024**4
     import_limit_bytes: int = 128 * 1024**3
     quick_import_limit_bytes: int = 1024**4
     copy_limit_bytes: int = 128 * 1024**3

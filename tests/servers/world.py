@@ -10,8 +10,10 @@ from typing import Any
 import httpx
 from litestar import Litestar, Request
 from litestar.di import Provide
+from litestar.types import Guard
 from msgspec.structs import replace
 
+from stillframe.api.policy import guard_of
 from stillframe.api.responses import EmptyOrJson
 from stillframe.app import provide_tx
 from stillframe.blobs.layout import DataLayout
@@ -112,8 +114,10 @@ class World:
         step = next(step for step in RECIPES[job.kind].steps if step.name == name)
         await step.run(self.resources, now)
 
-    def door(self, package: Any, **headers: str) -> "Door":
-        return Door(_build_door(package, lambda: self.resources), headers)
+    def door(self, package: Any, *, service: str = "", **headers: str) -> "Door":
+        """With the policy of the service that is named in front of it."""
+        guards = [guard_of(service)] if service else []
+        return Door(_build_door(package, lambda: self.resources, guards), headers)
 
 
 class Door(httpx.AsyncClient):
@@ -199,9 +203,10 @@ async def _caller(request: Request[Any, Any, Any]) -> Caller:
     return request.scope["state"]["caller"]  # type: ignore[no-any-return]
 
 
-def _build_door(package: Any, resources: Callable[[], Resources]) -> Any:
+def _build_door(package: Any, resources: Callable[[], Resources], guards: list[Guard]) -> Any:
     app = Litestar(
         route_handlers=package.handlers,
+        guards=guards,
         exception_handlers=package.exception_handlers,
         dependencies={
             "tx": Provide(provide_tx),

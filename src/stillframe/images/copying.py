@@ -14,7 +14,6 @@ from stillframe.errors import (
     ImageNotActiveError,
     IsoImageRefusedError,
     NotFoundError,
-    NotImageOwnerError,
 )
 from stillframe.identity.model import Caller
 from stillframe.images import consolidation, quota, rows
@@ -59,8 +58,8 @@ class CopyRequest(msgspec.Struct, frozen=True, kw_only=True):
 async def copy_image(tx: Transaction, caller: Caller, settings: Settings, request: CopyRequest) -> Job:
     """Notes the copy (`queued`) in the caller's project and submits the job that makes it active.
 
-    Raises, in this order: ImageNotFoundError, ForeignImageError, NotImageOwnerError, ShareNotAcceptedError,
-    EncryptedShareCopyError, WholeImageCopyError, IsoImageRefusedError, ImageNotActiveError, BareMetalKeyError,
+    Raises, in this order: ImageNotFoundError, ForeignImageError, ShareNotAcceptedError, EncryptedShareCopyError,
+     WholeImageCopyError, IsoImageRefusedError, ImageNotActiveError, BareMetalKeyError,
     SameKeyError, OriginalKeyNotFoundError, KeyNotFoundError, CopyTooLargeError, ImageQuotaExceededError,
     ImageNameTakenError, CopyLimitError, ImageJobLimitError.
     Source: Open Telekom Cloud, IMS API reference, "Replicating an Image Within a Region".
@@ -106,8 +105,6 @@ async def _source(tx: Transaction, caller: Caller, settings: Settings, request: 
 
 
 async def _require_accepted(tx: Transaction, caller: Caller, image: Image) -> None:
-    if image.visibility is Visibility.PUBLIC:
-        raise NotImageOwnerError
     member = await rows.get_member(tx, image.id, caller.require_project())
     if member is None or image.visibility is not Visibility.SHARED:
         raise ForeignImageError

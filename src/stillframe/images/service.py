@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from stillframe.blobs.layout import DiskFormat
 from stillframe.config import Settings
 from stillframe.db import Transaction
-from stillframe.errors import InvalidInputError
+from stillframe.errors import ExportRunningError, InvalidInputError
 from stillframe.guest.facts import PublicImage
 from stillframe.identity.model import Caller
 from stillframe.images import disk_rows, listing, quota, rows
@@ -48,8 +48,8 @@ from stillframe.layers.model import Layer
 SYSTEM_PROJECT_ID = "0" * 32
 """Owns the public images that come with the service; nobody is a member of it."""
 
-JOBS_THAT_KEEP_AN_IMAGE = ("image_export", "image_import", "obs_register")
-"""Kinds of jobs which read or write an image's data; it cannot be deleted meanwhile."""
+EXPORT_KIND, REGISTER_KIND = "image_export", "obs_register"
+"""Jobs of another room which read or write an image's data; it cannot be deleted meanwhile."""
 
 
 async def get_visible_image(tx: Transaction, caller: Caller, image_id: str, *, lock: bool = False) -> Image:
@@ -244,15 +244,17 @@ async def delete_image(tx: Transaction, caller: Caller, image_id: str) -> None:
     """Leaves a tombstone; the data goes when nobody uses it any more.
 
     Raises: ImageNotFoundError, PublicImageDeletionError, ForeignImageDeletionError, ImageProtectedError,
-    ImageBusyError.
+    ImageBusyError, ExportRunningError.
     """
     caller.require_writer()
     image = await get_visible_image(tx, caller, image_id, lock=True)
     _require_may_delete(caller, image)
     if _is_being_made(image):
         raise ImageBusyError
-    if await jobs.has_live_job(tx, image.id, *JOBS_THAT_KEEP_AN_IMAGE):
-        raise ImageBusyError("The image is in use by a job that has not finished.")
+    if await jobs.has_live_job(tx, image.id, EXPORT_KIND):
+        raise ExportRunningError
+    if await jobs.has_live_job(tx, image.id, REGISTER_KIND):
+        raise ImageBusyError
     if image.status is ImageStatus.IMPORTING:
         await jobs.stop_job(tx, image.properties.get(IMPORT_TASK_PROPERTY, ""))
     await bury(tx, image)

@@ -4,7 +4,7 @@ from stillframe.db import Transaction
 from stillframe.errors import ExportRunningError, ImageNotActiveError
 from stillframe.identity.model import Caller
 from stillframe.images.model import Image, ImageStatus
-from stillframe.images.service import get_own_image, update_image
+from stillframe.images.service import EXPORT_KIND, get_own_image, update_image
 from stillframe.jobs import service as jobs
 
 
@@ -17,7 +17,7 @@ async def get_changeable_image(tx: Transaction, caller: Caller, image_id: str) -
     image = await get_own_image(tx, caller, image_id)
     if image.status is not ImageStatus.ACTIVE:
         raise ImageNotActiveError
-    if await jobs.has_live_job(tx, image.id, "image_export"):
+    if await jobs.has_live_job(tx, image.id, EXPORT_KIND):
         raise ExportRunningError
     return image
 

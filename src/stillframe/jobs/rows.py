@@ -122,6 +122,13 @@ async def count_live_jobs(tx: Transaction, project_id: str, service: Service, ki
     return int(await tx.scalar(query))
 
 
+async def list_live_jobs(tx: Transaction, project_id: str, service: Service, kind: str) -> list[Job]:
+    query = sa.select(jobs).where(
+        jobs.c.project_id == project_id, jobs.c.service == service, jobs.c.state.in_(LIVE), jobs.c.kind == kind
+    )
+    return [_job(row) for row in await tx.all(query)]
+
+
 async def live_kinds_of_subject(tx: Transaction, subject_id: str) -> Sequence[str]:
     query = sa.select(jobs.c.kind).where(jobs.c.subject_id == subject_id, jobs.c.state.in_(LIVE))
     return [row.kind for row in await tx.all(query)]

@@ -173,6 +173,10 @@ async def count_live_jobs_of_kind(tx: Transaction, project_id: str, service: Ser
     return await rows.count_live_jobs(tx, project_id, service, kind)
 
 
+async def list_live_jobs_of_kind(tx: Transaction, project_id: str, service: Service, kind: str) -> list[Job]:
+    return await rows.list_live_jobs(tx, project_id, service, kind)
+
+
 async def forget_jobs_finished_before(tx: Transaction, moment: datetime) -> int:
     return await rows.delete_jobs_finished_before(tx, moment)
 

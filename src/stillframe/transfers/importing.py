@@ -21,6 +21,7 @@ from stillframe.db import Transaction
 from stillframe.errors import InvalidInputError, ToolFailedError
 from stillframe.images import incoming
 from stillframe.images.model import ImageKind
+from stillframe.images.service import REGISTER_KIND
 from stillframe.jobs import service as jobs
 from stillframe.jobs.model import Job
 from stillframe.jobs.progress import ProgressReporter
@@ -34,7 +35,7 @@ from stillframe.qemu.model import ChainLink
 from stillframe.transfers import guests
 from stillframe.transfers.errors import ImageFileInvalidError, RegistrationFailedError
 from stillframe.transfers.examining import examine
-from stillframe.transfers.imports import DATA_KIND, OVA_KIND, REGISTER_KIND, SYSTEM_KIND
+from stillframe.transfers.imports import DATA_KIND, OVA_KIND, SYSTEM_KIND
 from stillframe.transfers.job_disks import clear_staging, disks_of, note_disks, staged_file
 from stillframe.transfers.model import Disk, FoundDisk
 from stillframe.transfers.receiving import receive

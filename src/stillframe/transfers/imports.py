@@ -11,6 +11,7 @@ from stillframe.errors import ObjectNotFoundError, RequestFormatError
 from stillframe.identity.model import Caller
 from stillframe.images import incoming, quota
 from stillframe.images.model import Image, ImageKind
+from stillframe.images.service import REGISTER_KIND
 from stillframe.jobs import service as jobs
 from stillframe.jobs.model import Job, Lane, NewJob, Service
 from stillframe.kit.ids import derived_uuid, new_hex_id
@@ -21,8 +22,6 @@ from stillframe.transfers.model import Disk, FileToImport, GuestWishes, ImportRe
 SYSTEM_KIND = "obs_import"
 DATA_KIND = "obs_import_data"
 OVA_KIND = "obs_import_ova"
-REGISTER_KIND = "obs_register"
-IMPORT_KINDS = (SYSTEM_KIND, DATA_KIND, OVA_KIND, REGISTER_KIND)
 
 
 async def check_sources(store: ObjectStore, settings: Settings, request: ImportRequest) -> ImportRequest:

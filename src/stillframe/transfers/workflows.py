@@ -11,6 +11,7 @@ from stillframe.errors import ImageNotExportableError, UnavailableError
 from stillframe.images import consolidation
 from stillframe.images import service as images
 from stillframe.images.model import Image
+from stillframe.images.service import EXPORT_KIND
 from stillframe.jobs import service as jobs
 from stillframe.jobs.model import Job
 from stillframe.jobs.progress import ProgressReporter
@@ -19,7 +20,6 @@ from stillframe.jobs.resources import Resources
 from stillframe.layers import files
 from stillframe.qemu import img
 from stillframe.transfers.model import ExportFormat
-from stillframe.transfers.service import EXPORT_KIND
 from stillframe.transfers.stores import store_of_project
 
 _POLL_S = 0.2

@@ -81,5 +81,5 @@ def code_of(answer: httpx.Response) -> str:
 
 @asynccontextmanager
 async def open_desk(database: Database, directory: Path, *, bootable: bool = False) -> AsyncIterator[Desk]:
-    async with open_world(database, directory, bootable=bootable) as world, world.door(BOTH) as door:
+    async with open_world(database, directory, bootable=bootable) as world, world.door(BOTH, service="image") as door:
         yield Desk(world, door)

@@ -13,6 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
+from stillframe.kit.units import TIB
+from tests.api.ims.desk import Desk
 from tests.api.ims.test_capture_door import create, refusal
 from tests.conftest import running_system
 from tests.system import System
@@ -163,6 +165,16 @@ def test_a_large_image_is_exported_only_as_it_is(system: System, bucket: str) ->
     system.delete_server(server)
 
 
+async def test_an_image_that_cannot_leave_as_it_is_stored_is_told(small_desk: Desk) -> None:
+    quick = {"bucket_url": "door:out", "is_quick_export": True}
+    for fields, code in (
+        ({"virtual_size_bytes": TIB + 1}, "IMG.0160"),
+        ({"properties": {"__system__cmkid": "k"}}, "IMG.0071"),
+    ):
+        image = await small_desk.image(**fields)
+        assert await small_desk.refusal("POST", f"/v1/cloudimages/{image.id}/file", quick) == code
+
+
 @pytest.mark.parametrize("by", ["download", "export"])
 def test_what_could_not_be_consolidated_once_is_when_it_is_asked_for(
     system: System, captured_image: str, bucket: str, by: str
@@ -207,10 +219,23 @@ def test_while_an_image_is_exported_it_is_not_exported_again_nor_deleted(
         first = export(system, captured_image, bucket_url=f"{bucket}:first.qcow2").json()["job_id"]
         assert refusal(export(system, captured_image, bucket_url=f"{bucket}:second.qcow2")) == "IMG.0148"
         with system.http("image") as image:
-            assert image.delete(f"/v2/images/{captured_image}").status_code == 409
+            refused = image.delete(f"/v2/images/{captured_image}")
+            assert (refused.status_code, refused.json()["message"]) == (409, "IMG.0148 The image is being exported.")
+            copied = image.post(f"/v1/cloudimages/{captured_image}/copy", json={"name": "copy"}).json()["job_id"]
     finally:
         system.resume_worker(worker)
     assert system.wait_for_job(first)["status"] == "SUCCESS"
+    copy = system.wait_for_job(copied)["entities"]["image_id"]
+    system.s3().delete_object(Bucket=bucket, Key="first.qcow2")
+    worker = system.pause_worker()
+    try:
+        one = export(system, captured_image, bucket_url=f"{bucket}:first.qcow2").json()["job_id"]
+        assert refusal(export(system, copy, bucket_url=f"{bucket}:first.qcow2")) == "IMG.0070"
+    finally:
+        system.resume_worker(worker)
+    assert system.wait_for_job(one)["status"] == "SUCCESS"
+    with system.http("image") as image:
+        image.delete(f"/v2/images/{copy}")
     system.s3().delete_object(Bucket=bucket, Key="first.qcow2")
 
 

@@ -139,7 +139,7 @@ async def test_a_field_that_breaks_its_rule_is_told_by_its_code(shared_desk: Des
         ({"properties": {"__system__cmkid": "k"}}, {}, "IMG.0101"),
         ({"virtual_size_bytes": 128 * GIB + 1}, {}, "IMG.0059"),
         ({"visibility": Visibility.COMMUNITY, "project": THEIRS}, {}, "IMG.0106"),
-        ({"visibility": Visibility.PUBLIC, "project": THEIRS}, {}, "IMG.0047"),
+        ({"visibility": Visibility.PUBLIC, "project": THEIRS}, {}, "IMG.0106"),
     ],
     ids=str,
 )

@@ -101,7 +101,17 @@ async def test_a_quick_import_needs_the_version_and_knows_fewer_types(small_desk
     assert await small_desk.refusal("POST", ACTION, GOOD | {"is_quick_import": True}) == "IMG.0056"
     assert await small_desk.refusal("POST", QUICK, GOOD | OS | {"type": "FusionCompute"}) == "IMG.0117"
     assert await small_desk.refusal("POST", QUICK, GOOD | OS | {"type": "VHD"}) == "IMG.0024"
-    assert await small_desk.refusal("POST", QUICK, GOOD | {"type": "DataImage", "min_disk": 2049}) == "IMG.0055"
+    of_data = GOOD | {"type": "DataImage"}
+    assert await small_desk.refusal("POST", QUICK, of_data | {"min_disk": 2049}) == "IMG.0055"
+    assert await small_desk.refusal("POST", QUICK, of_data | {"hw_firmware_type": "efi"}) == "IMG.0141"
+    assert await small_desk.refusal("POST", QUICK, of_data | {"architecture": "sparc"}) == "IMG.0212"
+
+
+async def test_a_type_may_say_that_the_file_is_a_data_disk(small_desk: Desk) -> None:
+    """Of these two only data disks may have 2 TB, and only systems may be "Other"."""
+    for path, more in ((ACTION, {"type": "DataImage"}), ("/v1/cloudimages/action", {"type": "", "os_version": ""})):
+        assert await small_desk.refusal("POST", path, GOOD | more | {"min_disk": 2049}) == "IMG.0055"
+        assert await small_desk.refusal("POST", path, GOOD | more | {"os_type": "Other"}) == "IMG.0122"
 
 
 async def test_data_disks_do_not_come_with_an_iso(small_desk: Desk) -> None:

@@ -20,7 +20,7 @@ async def filled(desk: Desk) -> Desk:
     described: dict[str, dict[str, Any]] = {
         "a": {"tags": ("team=blue",), "min_ram_mib": 512, "min_disk_gib": 40, "protected": True},
         "b": {"tags": ("team=blue", "a=b=c"), "os": OsInfo(os_type="Windows", platform="Windows", bits="32")},
-        "c": {"kind": ImageKind.ISO, "disk_format": "iso", "os_hidden": False},
+        "c": {"kind": ImageKind.ISO, "disk_format": "iso", "os": OsInfo(platform="Red Hat")},
         "d": {"properties": {"__whole_image": "true", "__system__cmkid": "k", "__support_kvm_gpu_type": "V100"}},
         "e": {"status": ImageStatus.IMPORTING, "enterprise_project_id": PROJECT, "architecture": "arm"},
         "f": {"status": ImageStatus.QUEUED, "layer_id": None, "container_format": None, "registered": False},
@@ -58,6 +58,8 @@ FOUND: list[tuple[dict[str, str], str]] = [
     ({"min_disk": "40"}, "a"),
     ({"__os_bit": "32"}, "b"),
     ({"__platform": "Windows"}, "b"),
+    ({"__platform": "Red Hat"}, "c"),
+    ({"__platform": "RedHat"}, "c"),
     ({"__os_type": "Windows"}, "b"),
     ({"__os_version": "Plan 9"}, ""),
     ({"__imagetype": "gold"}, "g"),
@@ -100,6 +102,7 @@ FOUND: list[tuple[dict[str, str], str]] = [
     ({"sort_key": "id", "name": "a"}, "a"),
     ({"sort_key": "created_at", "sort_dir": "asc"}, "abcdefgx"),
     ({"limit": "500"}, "xgfedcba"),
+    ({"marker": ""}, "xgfedcba"),
     ({"__nobody_knows": "x", "nor_this": "y"}, "xgfedcba"),
 ]
 REFUSED: list[tuple[str, str, str]] = [

@@ -106,7 +106,9 @@ async def test_what_a_tag_is_refused_with(small_desk: Desk) -> None:
         assert await desk.refusal("POST", v2(image), body) == code, body
     for body, code in [
         ({"action": "Create", "tags": [{"key": "a", "value": "1"}]}, "IMG.0105"),
-        ({"tags": [{"key": "a", "value": "1"}]}, "IMG.0105"),
+        ({"action": "filter", "tags": [{"key": "a", "value": "1"}]}, "IMG.0105"),
+        ({"tags": [{"key": "a", "value": "1"}]}, "IMG.0001"),
+        ({"action": "", "tags": [{"key": "a", "value": "1"}]}, "IMG.0001"),
         ({"action": "create", "tags": []}, "IMG.0001"),
         ({"action": "delete"}, "IMG.0001"),
         ({"action": "delete", "tags": [{"value": "1"}]}, "IMG.0115"),
@@ -127,6 +129,8 @@ async def test_what_a_tag_is_refused_with(small_desk: Desk) -> None:
     assert await desk.refusal("DELETE", v2(image, "/nul%00")) == "IMG.0001"
     delete = f"/v1/{OURS}/cloudimages/{image}/tags/delete"
     assert await desk.refusal("DELETE", delete, {"tags": []}) == "IMG.0001"
+    elsewhere = await desk.ask("DELETE", delete.replace(OURS, THEIRS), {"tags": [{"key": "a"}]})
+    assert (elsewhere.status_code, code_of(elsewhere)) == (403, "IMG.0026")
     assert await desk.refusal("DELETE", delete.replace(image, unknown), {"tags": [{"key": "a"}]}) == "IMG.0027"
     assert await tags(desk, image) == []
 
@@ -285,7 +289,9 @@ async def test_a_found_image_is_told_with_its_tags_and_status(small_desk: Desk) 
     [
         ({}, "IMG.0007"),
         ({"action": "Filter"}, "IMG.0105"),
-        ({"action": None}, "IMG.0105"),
+        ({"action": "create"}, "IMG.0105"),
+        ({"action": None}, "IMG.0001"),
+        ({"action": ""}, "IMG.0001"),
         ({"action": 1}, "IMG.0001"),
         ({"action": "filter", "limit": "0"}, "IMG.0001"),
         ({"action": "filter", "limit": 1001}, "IMG.0001"),

@@ -81,7 +81,7 @@ BY_NAME = {attribute.name: attribute for attribute in ATTRIBUTES}
 DERIVED = frozenset(
     {
         *("self", "file", "schema", "os_hash_algo", "direct_url", "locations", "stores"),
-        *("__imagetype", "__image_size", "__image_source_type", "__lazyloading"),
+        *("__imagetype", "__image_size", "__image_source_type", "__image_location", "__lazyloading"),
     }
 )
 """Names that follow from something else; nobody can set them."""

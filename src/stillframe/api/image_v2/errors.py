@@ -26,6 +26,7 @@ STATUSES: dict[type[e.StillframeError], int] = {
 }
 
 IMS_CODES: dict[type[e.StillframeError], str] = {
+    e.ExportRunningError: "IMG.0148",
     i.ImageProtectedError: "IMG.0028",
     i.ImageBusyError: "IMG.0090",
     i.ForeignImageDeletionError: "IMG.0092",

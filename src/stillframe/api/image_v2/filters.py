@@ -187,7 +187,7 @@ _SPECIAL: dict[str, Callable[[QueryParts, str], None]] = {
     "__image_size": _by_size_text,
     "__image_source_type": _always("uds"),
     "os_hash_algo": _always("sha512"),
-    **dict.fromkeys(("self", "file", "schema", "__lazyloading"), _ignored),
+    **dict.fromkeys(("self", "file", "schema", "__image_location", "__lazyloading"), _ignored),
 }
 
 

@@ -44,6 +44,7 @@ def image_to_wire(image: Image, caller: Caller, settings: Settings) -> dict[str,
         wire |= {"deleted": True, "deleted_at": iso_seconds_z(image.deleted_at)}
     if image.layer_id is not None and image.status in _WITH_DATA:
         wire["stores"] = STORE_ID
+        wire["__image_location"] = f"{STORE_ID}:layers:{image.layer_id}"
     path = f"/v2/images/{image.id}"
     wire["tags"] = list(image.tags)
     wire["os_hash_algo"] = "sha512" if image.os_hash_value else None
@@ -140,7 +141,14 @@ def image_schema() -> dict[str, Any]:
     properties["os_hash_algo"] = {"type": ["null", "string"], "readOnly": True, **flag}
     for name in ("self", "file", "schema"):
         properties[name] = {**text, "readOnly": True, **flag}
-    for name in ("__imagetype", "__image_size", "__image_source_type", "__lazyloading", "stores"):
+    for name in (
+        "__imagetype",
+        "__image_size",
+        "__image_source_type",
+        "__image_location",
+        "__lazyloading",
+        "stores",
+    ):
         properties[name] = {**text, "readOnly": True, "is_base": False}
     for name in sorted(_BOOLEANS):
         properties[name] = {"type": ["boolean", "string"], "enum": [True, False, "true", "false"], "is_base": False}

@@ -138,6 +138,8 @@ def whole_capture(body: WholeImageBody) -> WholeCapture:
 
 def _whole_source(body: WholeImageBody) -> str:
     """Of a server only: there is no backup service here, so no backup can be found."""
+    if body.whole_image_type and body.whole_image_type not in ("CBR", "CSBS"):
+        raise e.RequestFormatError("whole_image_type must be CBR or CSBS.")
     if body.instance_id and body.backup_id:
         raise e.RequestFormatError("instance_id and backup_id exclude each other.")
     if body.backup_id:
@@ -166,7 +168,9 @@ def _checked_type(text: str | None) -> ImageKind:
 
 
 def _checked_volume_id(text: str | None) -> str:
-    volume_id = normalized_uuid(text or "")
+    if not text:
+        raise e.RequestFormatError("volume_id must be given.")
+    volume_id = normalized_uuid(text)
     if volume_id is None:
         raise e.VolumeNotFoundError
     return volume_id

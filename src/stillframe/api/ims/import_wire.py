@@ -180,6 +180,7 @@ def quick_request(blank: Image, body: ImportBody, settings: Settings) -> ImportR
         raise ImageSourceInvalidError if kind in _KINDS else ImageTypeInvalidError
     if _QUICK_KINDS[kind] is not ImageKind.DATA:
         return import_request(blank, msgspec.structs.replace(body, is_quick_import=True, is_config=None), settings)
+    _checked_platform(body)
     data = DataImageBody(
         **{name: getattr(body, name) for name in DataImageBody.__struct_fields__ if hasattr(body, name)}
     )
@@ -195,9 +196,9 @@ def registration_file(blank: Image, body: RegistrationBody) -> FileToImport:
     return FileToImport(bucket=bucket, key=key, image=blank, checksum=checksum)
 
 
-def is_of_data_image(body: ImportBody) -> bool:
+def names_no_system(body: ImportBody) -> bool:
     """What some clients send to the v1 path of creating images when they want a data disk image."""
-    return bool(body.image_url) and body.type is None and body.os_version is None and body.is_config is None
+    return not body.type and not body.os_version and body.is_config is None
 
 
 def _described_file(blank: Image, body: _FileBody, largest_disk_gib: int, *, is_quick: bool) -> FileToImport:

@@ -15,6 +15,7 @@ from stillframe.db import Database
 from stillframe.identity.model import Caller
 from stillframe.images import incoming
 from stillframe.images import service as images
+from stillframe.images.model import ImageKind
 from stillframe.jobs.resources import Resources
 from stillframe.transfers import imports
 from stillframe.transfers.model import ImportRequest
@@ -27,7 +28,8 @@ async def create_image_from_file(request: AnyRequest, caller: Caller, resources:
     """POST /v2/cloudimages/action with `image_url`; on the v1 path, some clients mean data disk images by it."""
     raw = await request.body()
     body = wire.decode_body(raw, import_wire.ImportBody)
-    if request.url.path.startswith("/v1/") and import_wire.is_of_data_image(body):
+    is_of_data_image = request.url.path.startswith("/v1/") and import_wire.names_no_system(body)
+    if is_of_data_image or body.type == ImageKind.DATA:
         return await _create_data_image(raw, caller, resources)
     wanted = import_wire.import_request(images.new_image(caller), body, resources.settings)
     return await _submit(caller, resources, wanted)

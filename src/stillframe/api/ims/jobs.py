@@ -9,17 +9,17 @@ from msgspec.structs import replace
 
 from stillframe.api.ims.errors import job_error_code, job_fail_reason
 from stillframe.images import capture, copying, disk_capture, member_batches
+from stillframe.images.service import EXPORT_KIND, REGISTER_KIND
 from stillframe.jobs.model import Job, JobState
 from stillframe.kit.clock import iso_millis_z
 from stillframe.servers.captures import WHOLE_KIND
 from stillframe.transfers import imports
-from stillframe.transfers.service import EXPORT_KIND
 
 JOB_TYPES = {
     imports.SYSTEM_KIND: "imsImportImageJob",
     imports.DATA_KIND: "imsImportDataImageJob",
     imports.OVA_KIND: "imsImportOvaImageJob",
-    imports.REGISTER_KIND: "imsNativeImportImageJob",
+    REGISTER_KIND: "imsNativeImportImageJob",
     capture.KIND: "imsCreateImageByInstance",
     disk_capture.DATA_KIND: "imsVolumesToSysDataImagesJob",
     disk_capture.DATA_PART_KIND: "imsCopyVolumeToImageJob",

@@ -15,6 +15,7 @@ from stillframe.errors import ImageTypeFilterInvalidError, InvalidInputError
 from stillframe.flavors.model import Flavor
 from stillframe.identity.model import Caller
 from stillframe.images.model import Image, ImageKind, ImageStatus
+from stillframe.images.operating_systems import Platform
 from stillframe.images.queries import Comparison, ImageQuery
 
 DEFAULT_LIMIT = 500
@@ -24,7 +25,7 @@ _PAGING = frozenset({"limit", "page", "marker", "sort_key", "sort_dir"})
 _FILTERS = frozenset(
     {
         *("id", "name", "owner", "container_format", "disk_format", "min_ram", "min_disk", "tag"),
-        *("__os_bit", "__platform", "__os_type", "__os_version", "__isregistered", "__system__cmkid"),
+        *("__os_bit", "__os_type", "__os_version", "__isregistered", "__system__cmkid"),
         *("visibility", "protected", "architecture", "member_status", "created_at", "updated_at"),
         *("__support_kvm", "__support_xen", "__support_largememory", "__support_diskintensive"),
         *("__support_highperformance", "__support_xen_gpu_type", "__support_kvm_gpu_type", "__support_xen_hana"),
@@ -51,7 +52,7 @@ def image_query(parameters: Iterable[tuple[str, str]], caller: Caller, flavor: F
     if flavor is not None:
         parts.require_field("min_ram_mib", Comparison.LTE, flavor.ram_mib)
     single = dict(given)
-    marker = single.get("marker")
+    marker = single.get("marker") or None
     return parts.build(
         limit=checked_limit(single.get("limit"), default=DEFAULT_LIMIT, highest=DEFAULT_LIMIT),
         marker=None if marker is None else checked_text("marker", marker),
@@ -89,6 +90,11 @@ def _by_enterprise_project(parts: QueryParts, text: str) -> None:
         parts.add("enterprise_project_id", checked_enterprise_project(text))
 
 
+def _by_platform(parts: QueryParts, text: str) -> None:
+    """The list's reference writes as one word what images have as two."""
+    parts.add("__platform", Platform.RED_HAT if text == "RedHat" else text)
+
+
 def _by_virtual_size(name: str, comparison: Comparison) -> Callable[[QueryParts, str], None]:
     return lambda parts, text: parts.require_field("virtual_size_bytes", comparison, parsed_int(name, text))
 
@@ -99,6 +105,7 @@ _OWN_FILTERS: dict[str, Callable[[QueryParts, str], None]] = {
     "status": _by_status,
     "__whole_image": _by_whole_image,
     "enterprise_project_id": _by_enterprise_project,
+    "__platform": _by_platform,
     "size_min": _by_virtual_size("size_min", Comparison.GTE),
     "size_max": _by_virtual_size("size_max", Comparison.LTE),
 }

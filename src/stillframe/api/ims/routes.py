@@ -83,6 +83,7 @@ async def show_job_of_token(job_id: str, tx: Transaction, caller: Caller) -> dic
 @delete("/v1/{project_id:str}/jobs/{job_id:str}", status_code=204)
 async def cancel_job(project_id: str, job_id: str, tx: Transaction, caller: Caller) -> None:
     """An addition of ours: asks an unfinished job to stop and to undo what it did."""
+    wire.require_own_project(project_id, caller)
     job = await _find_job(tx, caller, project_id, job_id)
     await jobs.cancel_job(tx, job.id, project_id=project_id, service=Service.IMS)
 

@@ -75,7 +75,9 @@ async def _refuse_others(project_id: str, resource_type: str, caller: Caller) ->
 
 
 def tag_query(body: TagQueryBody) -> TagQuery:
-    """Raises, in this order: IMG.0105 0001 0115 0031, by their classes."""
+    """Raises, in this order: IMG.0001 0105 0001 0115 0031, by their classes."""
+    if not body.action:
+        raise RequestFormatError("action must be given.")
     if body.action not in ("filter", "count"):
         raise OperationNotSupportedError("action must be filter or count.")
     limit = _number("limit", body.limit, DEFAULT_LIMIT)

@@ -79,7 +79,7 @@ async def list_tags(request: AnyRequest, tx: Transaction, caller: Caller) -> dic
 
 @delete("/v1/{project_id:str}/cloudimages/{image_id:str}/tags/delete")
 async def delete_tags(request: AnyRequest, project_id: str, image_id: str, tx: Transaction, caller: Caller) -> None:
-    wire.require_same_project(project_id, caller)
+    wire.require_own_project(project_id, caller)
     doomed = _doomed_pairs(wire.decode_body(await request.body(), TagsBody))
     await tagging.drop_tags(tx, caller, wire.checked_image_id(image_id), doomed)
 
@@ -129,6 +129,8 @@ async def delete_tag_called_action(project_id: str, image_id: str, tx: Transacti
 async def change_tags(request: AnyRequest, project_id: str, image_id: str, tx: Transaction, caller: Caller) -> None:
     wire.require_same_project(project_id, caller)
     body = wire.decode_body(await request.body(), TagsBody)
+    if not body.action:
+        raise RequestFormatError("action must be given.")
     if body.action == "create":
         if not body.tags:
             raise RequestFormatError("tags must be given.")

@@ -192,6 +192,12 @@ def require_same_project(project_id: str, caller: Caller) -> None:
         raise e.ProjectMismatchError
 
 
+def require_own_project(project_id: str, caller: Caller) -> None:
+    """For what changes something, but for the tag service's paths. Raises: ForbiddenError as above."""
+    if project_id != caller.require_project():
+        raise e.ForbiddenError("The path names another project than the token.")
+
+
 def checked_limit(text: str | None, *, default: int, highest: int) -> int:
     limit = default if not text else parsed_int("limit", text)
     if not 1 <= limit <= highest:
