@@ -24,6 +24,8 @@ from stillframe.networks.model import (
     Thing,
     defaults_of,
 )
+from stillframe.quotas import service as project_quotas
+from stillframe.quotas.model import QuotaOf, fits
 
 ThingType = TypeVar("ThingType", bound=Thing)
 
@@ -96,14 +98,14 @@ def not_found(kind: type[Thing], thing_id: str) -> NetworkNotFoundError:
 
 
 async def quotas_of_project(tx: Transaction, project_id: str) -> Quotas:
-    return replace(Quotas(), **await rows.quotas_of(tx, project_id))
+    return replace(Quotas(), **await project_quotas.get_limits(tx, QuotaOf.NETWORKS, project_id))
 
 
 async def require_quota(tx: Transaction, project_id: str, kind: type[Thing], more: int = 1) -> None:
     """The project is locked already. Raises: NetworkQuotaExceededError."""
     name = _NAMES[kind]
     limit: int = getattr(await quotas_of_project(tx, project_id), name)
-    if 0 <= limit < await rows.count(tx, kind, project_id) + more:
+    if not fits(limit, await rows.count(tx, kind, project_id) + more):
         raise NetworkQuotaExceededError(f"Quota exceeded for resources: ['{name}']. At most {limit} are allowed.")
 
 

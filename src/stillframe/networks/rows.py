@@ -4,7 +4,7 @@ Every kind of thing is read and written alike: a column for each field of its st
 several of and others ask for, its addresses and security groups, are tables of their own.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -84,15 +84,6 @@ vpc_routes = sa.Table(
     sa.Column("peering_id", sa.ForeignKey("peerings.id"), nullable=False, index=True),
     sa.UniqueConstraint("router_id", "destination"),
 )
-
-network_quotas = sa.Table(
-    "network_quotas",
-    metadata,
-    sa.Column("project_id", sa.String(32), primary_key=True),
-    sa.Column("resource", sa.String(32), primary_key=True),
-    sa.Column("maximum", sa.Integer, nullable=False),
-)
-"""Where a project may have another number of something than the rest."""
 
 subnets = sa.Table(
     "subnets",
@@ -321,25 +312,6 @@ async def lock(tx: Transaction, thing: Thing) -> bool:
     """Nobody else changes or deletes it until the transaction ends; False when it is gone already."""
     table = _TABLES[type(thing)]
     return await tx.first(sa.select(table.c.id).where(table.c.id == thing.id).with_for_update()) is not None
-
-
-async def quotas_of(tx: Transaction, project_id: str) -> dict[str, int]:
-    """What was set for the project."""
-    query = sa.select(network_quotas.c.resource, network_quotas.c.maximum)
-    return {row[0]: row[1] for row in await tx.all(query.where(network_quotas.c.project_id == project_id))}
-
-
-async def projects_with_quotas(tx: Transaction) -> list[str]:
-    query = sa.select(network_quotas.c.project_id).distinct().order_by(network_quotas.c.project_id)
-    return [row[0] for row in await tx.all(query)]
-
-
-async def set_quotas(tx: Transaction, project_id: str, limits: Mapping[str, int]) -> None:
-    """These and no others."""
-    await tx.execute(sa.delete(network_quotas).where(network_quotas.c.project_id == project_id))
-    values = [{"project_id": project_id, "resource": name, "maximum": most} for name, most in limits.items()]
-    if values:
-        await tx.execute(sa.insert(network_quotas), values)
 
 
 async def floating_addresses(tx: Transaction) -> set[str]:

@@ -17,6 +17,8 @@ from stillframe.jobs import service as jobs
 from stillframe.jobs.model import Lane, NewJob, Service
 from stillframe.kit.clock import utcnow
 from stillframe.kit.ids import new_hex_id, new_uuid, normalized_uuid
+from stillframe.quotas import service as project_quotas
+from stillframe.quotas.model import QuotaOf, fits
 from stillframe.servers import keypairs, nics, rows, tag_rows
 from stillframe.servers.birth_disks import check_disks, plan_disks
 from stillframe.servers.hosts import require_host_memory
@@ -65,16 +67,20 @@ async def _count_that_fits(
     """Raises: ServerQuotaExceededError when fewer than `least` do."""
     await identity.lock_project(tx, project_id)
     used = await get_usage(tx, settings, project_id)
-    room = min(
-        used.servers_limit - used.servers,
-        (used.cores_limit - used.cores) // flavor.vcpus,
-        (used.ram_limit_mib - used.ram_mib) // flavor.ram_mib,
-    )
+    room = next((n for n in range(most) if not _has_room(used, n + 1, flavor)), most)
     if room < least:
         raise ServerQuotaExceededError(
-            f"Quota exceeded for instances: Requested {least}, but there is room for {max(0, room)} of this flavor"
+            f"Quota exceeded for instances: Requested {least}, but there is room for {room} of this flavor"
         )
-    return min(most, room)
+    return room
+
+
+def _has_room(used: ServerUsage, count: int, flavor: Flavor) -> bool:
+    return (
+        fits(used.servers_limit, used.servers + count)
+        and fits(used.cores_limit, used.cores + count * flavor.vcpus)
+        and fits(used.ram_limit_mib, used.ram_mib + count * flavor.ram_mib)
+    )
 
 
 def _new_reservation_id() -> str:
@@ -181,19 +187,21 @@ async def _require_room_for(
         ("cores", used.cores, cores, used.cores_limit),
         ("ram", used.ram_mib, ram_mib, used.ram_limit_mib),
     ):
-        if more > 0 and now + more > limit:
+        if more > 0 and not fits(limit, now + more):
             raise ServerQuotaExceededError(
                 f"Quota exceeded for {name}: Requested {more}, but already used {now} of {limit} {name}"
             )
 
 
 async def get_usage(tx: Transaction, settings: Settings, project_id: str) -> ServerUsage:
+    """By what was set for the project, else by the settings."""
     count, cores, ram_mib = await rows.usage_of_project(tx, project_id)
+    limits = await project_quotas.get_limits(tx, QuotaOf.SERVERS, project_id)
     return ServerUsage(
         servers=count,
-        servers_limit=settings.server_quota,
+        servers_limit=limits.get("instances", settings.server_quota),
         cores=cores,
-        cores_limit=settings.cores_quota,
+        cores_limit=limits.get("cores", settings.cores_quota),
         ram_mib=ram_mib,
-        ram_limit_mib=settings.ram_quota_mib,
+        ram_limit_mib=limits.get("ram", settings.ram_quota_mib),
     )

@@ -24,6 +24,8 @@ from stillframe.kit.clock import utcnow
 from stillframe.kit.ids import is_uuid, new_uuid
 from stillframe.kit.units import GIB, bytes_to_gib_up
 from stillframe.layers import service as layers
+from stillframe.quotas import service as project_quotas
+from stillframe.quotas.model import QuotaOf, fits
 from stillframe.volumes import rows, snapshot_rows
 from stillframe.volumes.model import (
     NewDisk,
@@ -166,7 +168,7 @@ async def require_room_for_volumes(
 ) -> None:
     """Counted exactly: the project's row is locked meanwhile. Raises: VolumeQuotaExceededError, HostDiskError."""
     used = await _lock_usage(tx, settings, project_id)
-    if used.volumes + len(sizes_bytes) > used.volumes_limit:
+    if not fits(used.volumes_limit, used.volumes + len(sizes_bytes)):
         raise VolumeQuotaExceededError(
             f"Quota exceeded for volumes: {used.volumes} of {used.volumes_limit} are in use."
         )
@@ -181,7 +183,7 @@ async def require_room_to_grow(tx: Transaction, settings: Settings, project_id: 
 async def require_room_for_snapshot(tx: Transaction, settings: Settings, project_id: str, size_bytes: int) -> None:
     """As `require_room_for_volumes`."""
     used = await _lock_usage(tx, settings, project_id)
-    if used.snapshots + 1 > used.snapshots_limit:
+    if not fits(used.snapshots_limit, used.snapshots + 1):
         raise VolumeQuotaExceededError(
             f"Quota exceeded for snapshots: {used.snapshots} of {used.snapshots_limit} are in use."
         )
@@ -202,7 +204,7 @@ def _require_host_disk(settings: Settings) -> None:
 
 
 def _require_gigabytes(used: VolumeUsage, more_bytes: int) -> None:
-    if used.size_bytes + more_bytes > used.size_limit_gib * GIB:
+    if not fits(used.size_limit_gib, bytes_to_gib_up(used.size_bytes + more_bytes)):
         raise VolumeQuotaExceededError(
             f"Quota exceeded for gigabytes: Requested {-(-more_bytes // GIB)}, but already used {used.size_gib} "
             f"of {used.size_limit_gib} are in use."
@@ -210,15 +212,17 @@ def _require_gigabytes(used: VolumeUsage, more_bytes: int) -> None:
 
 
 async def get_usage(tx: Transaction, settings: Settings, project_id: str) -> VolumeUsage:
+    """By what was set for the project, else by the settings."""
     count, volume_bytes = await rows.count_and_size_of_project(tx, project_id)
     snapshots, snapshot_bytes = await snapshot_rows.count_and_size_of_project(tx, project_id)
+    limits = await project_quotas.get_limits(tx, QuotaOf.VOLUMES, project_id)
     return VolumeUsage(
         volumes=count,
-        volumes_limit=settings.volume_quota,
+        volumes_limit=limits.get("volumes", settings.volume_quota),
         snapshots=snapshots,
-        snapshots_limit=settings.snapshot_quota,
+        snapshots_limit=limits.get("snapshots", settings.snapshot_quota),
         size_bytes=volume_bytes + snapshot_bytes,
-        size_limit_gib=settings.volume_quota_gib,
+        size_limit_gib=limits.get("gigabytes", settings.volume_quota_gib),
     )
 
 

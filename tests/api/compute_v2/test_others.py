@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.servers.world import OURS, Door, World
+from stillframe.errors import ServerQuotaExceededError
+from tests.servers.world import OURS, THEIRS, Door, World, caller
 
 BASE = f"/v2.1/{OURS}"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIG1nEn8J6kFRtZ1uVhQUx0a3Y0yG8fSO2S5QvWbWlpGJ me"
@@ -115,3 +116,30 @@ async def test_limits_and_quotas_tell_what_is_used(door: Door, world: World) -> 
     detail = (await door.get(f"{BASE}/os-quota-sets/{OURS}/detail")).json()["quota_set"]
     assert detail["cores"] == {"limit": 200, "in_use": 1, "reserved": 0}
     assert (await door.get(f"{BASE}/os-quota-sets/{'f' * 32}")).status_code == 404
+
+
+async def test_administrators_set_quotas_that_hold_for_one_project(door: Door, world: World) -> None:
+    path, body = f"{BASE}/os-quota-sets/{OURS}", {"quota_set": {"instances": 2, "cores": "-1"}}
+    assert (await door.put(path, json=body)).status_code == 403
+    assert (await door.delete(path)).status_code == 403
+    await world.create()
+    door.speak_as(OURS, "admin")
+    before = (await door.get(path)).json()["quota_set"]
+    changed = (await door.put(path, json=body)).json()["quota_set"]
+    assert {"id": OURS, **changed} == {**before, "instances": 2, "cores": -1}
+    assert (await door.get(path)).json()["quota_set"] == {"id": OURS, **changed}
+    assert (await door.get(f"{path}/defaults")).json()["quota_set"] == before
+    await world.create()
+    with pytest.raises(ServerQuotaExceededError, match="already used 2 of 2 instances"):
+        await world.create()
+    await world.create(who=caller(THEIRS))
+    too_little = await door.put(path, json={"quota_set": {"instances": 1}})
+    assert (too_little.status_code, "already used and reserved 2" in too_little.text) == (400, True)
+    forced = await door.put(path, json={"quota_set": {"instances": 1, "force": True}})
+    assert forced.json()["quota_set"]["instances"] == 1
+    for wrong in ({"instances": -2}, {"cores": "many"}, {"ram": True}, {"ram": 2**40}, {"key_pairs": 5}, "nonsense"):
+        assert (await door.put(path, json={"quota_set": wrong})).status_code == 400
+    assert (await door.get(f"{BASE}/os-quota-sets/{THEIRS}")).json()["quota_set"] == {**before, "id": THEIRS}
+    assert (await door.delete(path)).status_code == 202
+    assert (await door.get(path)).json()["quota_set"] == before
+    assert (await door.put(f"{BASE}/os-quota-sets/%00", json=body)).status_code == 404

@@ -114,6 +114,31 @@ async def test_types_zones_and_quotas(door: Door, world: World) -> None:
     assert (await door.get(f"{BASE}/snapshots")).json() == {"snapshots": []}
 
 
+async def test_administrators_set_quotas_that_hold_for_one_project(door: Door, world: World) -> None:
+    path, body = f"{BASE}/os-quota-sets/{OURS}", {"quota_set": {"volumes": 1, "gigabytes": 3, "tenant_id": OURS}}
+    assert (await door.put(path, json=body)).status_code == 403
+    assert (await door.delete(path)).status_code == 403
+    door.speak_as(OURS, "admin")
+    before = (await door.get(path)).json()["quota_set"]
+    assert {"id": OURS, **(await door.put(path, json=body)).json()["quota_set"]} == {
+        **before,
+        "volumes": 1,
+        "gigabytes": 3,
+    }
+    assert (await door.get(f"{path}/defaults")).json()["quota_set"] == before
+    door.speak_as(OURS)
+    assert (await door.post(f"{BASE}/volumes", json={"volume": {"size": 4}})).status_code == 413
+    assert (await door.post(f"{BASE}/volumes", json={"volume": {"size": 3}})).status_code == 202
+    assert (await door.post(f"{BASE}/volumes", json={"volume": {"size": 1}})).status_code == 413
+    door.speak_as(OURS, "admin")
+    assert (await door.put(path, json={"quota_set": {"volumes": -1, "gigabytes": "4"}})).status_code == 200
+    assert (await door.post(f"{BASE}/volumes", json={"volume": {"size": 1}})).status_code == 202
+    for wrong in ({"volumes": -2}, {"gigabytes_SSD": 5}, {"backups": 7}, {"volumes": None}, []):
+        assert (await door.put(path, json={"quota_set": wrong})).status_code == 400
+    assert (await door.delete(path)).status_code == 200
+    assert (await door.get(path)).json()["quota_set"] == before
+
+
 async def test_what_is_not_offered_yet_says_so(door: Door) -> None:
     answer = await door.post(f"{BASE}/backups", json={})
     assert (answer.status_code, list(answer.json())) == (501, ["notImplemented"])

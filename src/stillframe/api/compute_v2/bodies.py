@@ -60,3 +60,19 @@ def int_of(value: int | str | None, name: str) -> int | None:
     if value is not None and not -1 <= value <= MAX_INT:
         raise InvalidInputError(f"Invalid input for field/attribute {name}: out of range", field=name)
     return value
+
+
+def decode_quotas(body: bytes) -> dict[str, Any]:
+    """What a request to set quotas names. Raises: InvalidInputError."""
+    plain = decode_object(body).get("quota_set")
+    if not isinstance(plain, dict):
+        raise InvalidInputError("Invalid input for field/attribute quota_set: an object is expected", field="quota_set")
+    return {name: value for name, value in plain.items() if name not in {"tenant_id", "project_id"}}
+
+
+def limit_of(name: str, value: Any) -> int:
+    """A number of a quota, also spelled as text. Raises: InvalidInputError."""
+    number = int_of(value, name[:64]) if isinstance(value, int | str) and not isinstance(value, bool) else None
+    if number is None:
+        raise InvalidInputError(f"The quota of {name[:64]} must be a number.", field=name[:64])
+    return number

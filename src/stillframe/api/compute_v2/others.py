@@ -3,21 +3,22 @@
 from typing import Any
 from urllib.parse import unquote
 
-from litestar import Request, Response, delete, get, post
+from litestar import Request, Response, delete, get, post, put
 
 from stillframe.api.compute_v2 import microversions as mv
 from stillframe.api.compute_v2 import wire
-from stillframe.api.compute_v2.bodies import decode_body
+from stillframe.api.compute_v2.bodies import decode_body, decode_quotas, limit_of
 from stillframe.api.compute_v2.discovery import base_url
 from stillframe.api.compute_v2.microversions import Microversion
 from stillframe.api.compute_v2.queries import is_true, next_page, parsed_count, parsed_limit, query_pairs
+from stillframe.api.compute_v2.server_requests import is_yes
 from stillframe.config import Settings
 from stillframe.db import Transaction
-from stillframe.errors import FlavorNotFoundError, InvalidInputError, NotFoundError
+from stillframe.errors import FlavorNotFoundError, InvalidInputError
 from stillframe.flavors import service as flavors
 from stillframe.flavors.model import Flavor
 from stillframe.identity.model import Caller
-from stillframe.servers import creation, keypairs
+from stillframe.servers import creation, keypairs, quotas
 
 AnyRequest = Request[Any, Any, Any]
 Json = dict[str, Any]
@@ -124,20 +125,37 @@ async def show_limits(tx: Transaction, caller: Caller, settings: Settings) -> Js
     return wire.limits_to_wire(await creation.get_usage(tx, settings, caller.require_project()))
 
 
-@get(["/os-quota-sets/{of_project:str}", "/os-quota-sets/{of_project:str}/defaults"])
+@get("/os-quota-sets/{of_project:str}")
 async def show_quotas(of_project: str, tx: Transaction, caller: Caller, settings: Settings) -> Json:
-    return await _quotas(tx, caller, settings, of_project, detailed=False)
+    usage = await quotas.get_quotas(tx, caller, settings, of_project)
+    return wire.quotas_to_wire(usage, project_id=of_project)
 
 
 @get("/os-quota-sets/{of_project:str}/detail")
 async def show_quotas_detailed(of_project: str, tx: Transaction, caller: Caller, settings: Settings) -> Json:
-    return await _quotas(tx, caller, settings, of_project, detailed=True)
+    usage = await quotas.get_quotas(tx, caller, settings, of_project)
+    return wire.quotas_to_wire(usage, project_id=of_project, detailed=True)
 
 
-async def _quotas(tx: Transaction, caller: Caller, settings: Settings, of_project: str, *, detailed: bool) -> Json:
-    if of_project != caller.require_project():
-        raise NotFoundError("Quotas are shown for the project of the token.")
-    return wire.quotas_to_wire(of_project, await creation.get_usage(tx, settings, of_project), detailed=detailed)
+@get("/os-quota-sets/{of_project:str}/defaults")
+async def show_default_quotas(of_project: str, tx: Transaction, caller: Caller, settings: Settings) -> Json:
+    await quotas.get_quotas(tx, caller, settings, of_project)
+    return wire.quotas_to_wire(wire.default_quotas(settings), project_id=of_project)
+
+
+@put("/os-quota-sets/{of_project:str}", status_code=200)
+async def update_quotas(
+    request: AnyRequest, of_project: str, tx: Transaction, caller: Caller, settings: Settings
+) -> Json:
+    wanted = decode_quotas(await request.body())
+    force = is_yes(wanted.pop("force", None), "force", default=False)
+    limits = {name: limit_of(name, value) for name, value in wanted.items()}
+    return wire.quotas_to_wire(await quotas.set_quotas(tx, caller, settings, of_project, limits, force=force))
+
+
+@delete("/os-quota-sets/{of_project:str}", status_code=202)
+async def reset_quotas(of_project: str, tx: Transaction, caller: Caller) -> None:
+    await quotas.reset_quotas(tx, caller, of_project)
 
 
 @get("/extensions")
@@ -159,5 +177,8 @@ handlers = [
     show_limits,
     show_quotas,
     show_quotas_detailed,
+    show_default_quotas,
+    update_quotas,
+    reset_quotas,
     list_extensions,
 ]

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from stillframe.api.compute_v2 import microversions as mv
 from stillframe.api.compute_v2.microversions import Microversion
 from stillframe.api.compute_v2.server_wire import links
+from stillframe.config import Settings
 from stillframe.flavors.model import Flavor
 from stillframe.kit.clock import iso_micros
 from stillframe.servers.keypairs import MAX_KEYPAIRS
@@ -93,7 +94,13 @@ def limits_to_wire(usage: ServerUsage) -> Json:
     return {"limits": {"rate": [], "absolute": absolute}}
 
 
-def quotas_to_wire(project_id: str, usage: ServerUsage, *, detailed: bool) -> Json:
+def default_quotas(settings: Settings) -> ServerUsage:
+    limits = {"servers_limit": settings.server_quota, "cores_limit": settings.cores_quota}
+    return ServerUsage(servers=0, cores=0, ram_mib=0, ram_limit_mib=settings.ram_quota_mib, **limits)
+
+
+def quotas_to_wire(usage: ServerUsage, *, project_id: str | None = None, detailed: bool = False) -> Json:
+    """Whoever sets them is not told whose they are."""
     counted = {
         "instances": (usage.servers_limit, usage.servers),
         "cores": (usage.cores_limit, usage.cores),
@@ -114,4 +121,4 @@ def quotas_to_wire(project_id: str, usage: ServerUsage, *, detailed: bool) -> Js
         shown = {name: {"limit": limit, "in_use": used, "reserved": 0} for name, (limit, used) in counted.items()}
     else:
         shown = {name: limit for name, (limit, _) in counted.items()}  # type: ignore[misc]
-    return {"quota_set": {"id": project_id, **shown}}
+    return {"quota_set": {**({"id": project_id} if project_id else {}), **shown}}

@@ -4,7 +4,7 @@ from typing import Any
 
 from litestar import Request, delete, get, put
 
-from stillframe.api.compute_v2.bodies import decode_object, int_of
+from stillframe.api.compute_v2.bodies import decode_object, limit_of
 from stillframe.api.network_v2 import wire
 from stillframe.db import Transaction
 from stillframe.errors import InvalidInputError
@@ -51,15 +51,9 @@ async def update_quotas(request: AnyRequest, of_project: str, tx: Transaction, c
     plain = decode_object(await request.body()).get("quota")
     if not isinstance(plain, dict) or not plain:
         raise InvalidInputError("Unable to find 'quota' in request body", field="quota")
-    limits = {name: _limit(name, value) for name, value in plain.items() if name not in _HOW}
+    limits = {name: limit_of(name, value) for name, value in plain.items() if name not in _HOW}
     changed = await quotas.set_quotas(tx, caller, of_project, limits, check_usage=plain.get("check_limit") is True)
     return {"quota": wire.quotas_to_wire(changed)}
-
-
-def _limit(name: str, value: Any) -> int:
-    if not isinstance(value, int | str) or isinstance(value, bool):
-        raise InvalidInputError(f"The quota of {name[:64]} must be a number.", field=name[:64])
-    return int_of(value, name[:64]) or 0
 
 
 @delete("/v2.0/quotas/{of_project:str}")

@@ -14,8 +14,6 @@ not_offered = missing_routes(
     Missing("POST", "/volume-transfers", "hand volumes over to other projects"),
     Missing("POST", "/types", "make types of volumes: they are fixed"),
     Missing("POST", "/qos-specs", "limit the rates of volumes"),
-    Missing("PUT", "/os-quota-sets/{of_project:str}", "set quotas of single projects: settings do so for all"),
-    Missing("DELETE", "/os-quota-sets/{of_project:str}", "set quotas of single projects: settings do so for all"),
 )
 
 evs_not_offered = missing_routes(

@@ -4,7 +4,7 @@ from typing import Any
 
 from litestar import Request, delete, get, post, put
 
-from stillframe.api.compute_v2.bodies import decode_body
+from stillframe.api.compute_v2.bodies import decode_body, decode_quotas, limit_of
 from stillframe.api.compute_v2.discovery import base_url
 from stillframe.api.compute_v2.queries import is_true, next_page, query_pairs
 from stillframe.api.volume_v3 import wire
@@ -13,7 +13,7 @@ from stillframe.config import Settings
 from stillframe.db import Transaction
 from stillframe.errors import NotFoundError
 from stillframe.identity.model import Caller
-from stillframe.volumes import creation
+from stillframe.volumes import creation, quotas
 from stillframe.volumes import service as volumes
 from stillframe.volumes.model import DEFAULT_VOLUME_TYPE, Volume, VolumeQuery
 
@@ -128,14 +128,32 @@ async def show_limits(tx: Transaction, caller: Caller, settings: Settings) -> Js
     return wire.limits_to_wire(await volumes.get_usage(tx, settings, caller.require_project()))
 
 
-@get(["/os-quota-sets/{of_project:str}", "/os-quota-sets/{of_project:str}/defaults"])
+@get("/os-quota-sets/{of_project:str}")
 async def show_quotas(
     request: AnyRequest, of_project: str, tx: Transaction, caller: Caller, settings: Settings
 ) -> Json:
-    if of_project != caller.require_project():
-        raise NotFoundError("Quotas are shown for the project of the token.")
-    usage = await volumes.get_usage(tx, settings, of_project)
-    return wire.quotas_to_wire(of_project, usage, with_usage=is_true(dict(query_pairs(request)).get("usage")))
+    usage = await quotas.get_quotas(tx, caller, settings, of_project)
+    with_usage = is_true(dict(query_pairs(request)).get("usage"))
+    return wire.quotas_to_wire(usage, project_id=of_project, with_usage=with_usage)
+
+
+@get("/os-quota-sets/{of_project:str}/defaults")
+async def show_default_quotas(of_project: str, tx: Transaction, caller: Caller, settings: Settings) -> Json:
+    await quotas.get_quotas(tx, caller, settings, of_project)
+    return wire.quotas_to_wire(wire.default_quotas(settings), project_id=of_project)
+
+
+@put("/os-quota-sets/{of_project:str}", status_code=200)
+async def update_quotas(
+    request: AnyRequest, of_project: str, tx: Transaction, caller: Caller, settings: Settings
+) -> Json:
+    limits = {name: limit_of(name, value) for name, value in decode_quotas(await request.body()).items()}
+    return wire.quotas_to_wire(await quotas.set_quotas(tx, caller, settings, of_project, limits))
+
+
+@delete("/os-quota-sets/{of_project:str}", status_code=200)
+async def reset_quotas(of_project: str, tx: Transaction, caller: Caller) -> None:
+    await quotas.reset_quotas(tx, caller, of_project)
 
 
 @get(["/backups", "/backups/detail"])
@@ -176,6 +194,9 @@ handlers = [
     list_zones,
     show_limits,
     show_quotas,
+    show_default_quotas,
+    update_quotas,
+    reset_quotas,
     list_backups,
     list_extensions,
     show_summary,

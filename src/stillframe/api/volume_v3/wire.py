@@ -12,6 +12,7 @@ import msgspec
 from stillframe.api.compute_v2.bodies import MAX_INT
 from stillframe.api.compute_v2.queries import is_true, parsed_count, parsed_limit
 from stillframe.api.volume_v3.requests import TYPE_IDS
+from stillframe.config import Settings
 from stillframe.errors import InvalidInputError
 from stillframe.kit.clock import iso_micros
 from stillframe.volumes.model import (
@@ -228,7 +229,19 @@ def type_to_wire(name: str, zone: str) -> Json:
     }
 
 
-def quotas_to_wire(project_id: str, usage: VolumeUsage, *, with_usage: bool) -> Json:
+def default_quotas(settings: Settings) -> VolumeUsage:
+    return VolumeUsage(
+        volumes=0,
+        volumes_limit=settings.volume_quota,
+        snapshots=0,
+        snapshots_limit=settings.snapshot_quota,
+        size_bytes=0,
+        size_limit_gib=settings.volume_quota_gib,
+    )
+
+
+def quotas_to_wire(usage: VolumeUsage, *, project_id: str | None = None, with_usage: bool = False) -> Json:
+    """Whoever sets them is not told whose they are."""
     counted = {
         "volumes": (usage.volumes_limit, usage.volumes),
         "gigabytes": (usage.size_limit_gib, usage.size_gib),
@@ -241,7 +254,7 @@ def quotas_to_wire(project_id: str, usage: VolumeUsage, *, with_usage: bool) -> 
     shown: Json = {name: limit for name, (limit, _) in counted.items()}
     if with_usage:
         shown = {name: {"limit": limit, "in_use": used, "reserved": 0} for name, (limit, used) in counted.items()}
-    return {"quota_set": {"id": project_id, **shown}}
+    return {"quota_set": {**({"id": project_id} if project_id else {}), **shown}}
 
 
 def limits_to_wire(usage: VolumeUsage) -> Json:

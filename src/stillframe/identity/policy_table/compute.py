@@ -56,7 +56,9 @@ reader   GET    /v2.1/{project_id}/os-keypairs
 member   POST   /v2.1/{project_id}/os-keypairs
 member   DELETE /v2.1/{project_id}/os-keypairs/{name}
 reader   GET    /v2.1/{project_id}/os-keypairs/{name}
+admin    DELETE /v2.1/{project_id}/os-quota-sets/{of_project}
 reader   GET    /v2.1/{project_id}/os-quota-sets/{of_project}
+admin    PUT    /v2.1/{project_id}/os-quota-sets/{of_project}
 reader   GET    /v2.1/{project_id}/os-quota-sets/{of_project}/defaults
 reader   GET    /v2.1/{project_id}/os-quota-sets/{of_project}/detail
 member   POST   /v2.1/{project_id}/os-volumes_boot

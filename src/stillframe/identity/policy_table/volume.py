@@ -35,7 +35,9 @@ reader   GET    /v3/{project_id}/groups/detail
 reader   GET    /v3/{project_id}/limits
 reader   GET    /v3/{project_id}/messages
 reader   GET    /v3/{project_id}/os-availability-zone
+admin    DELETE /v3/{project_id}/os-quota-sets/{of_project}
 reader   GET    /v3/{project_id}/os-quota-sets/{of_project}
+admin    PUT    /v3/{project_id}/os-quota-sets/{of_project}
 reader   GET    /v3/{project_id}/os-quota-sets/{of_project}/defaults
 reader   GET    /v3/{project_id}/os-vendor-tags/volumes/{volume_id}
 member   PUT    /v3/{project_id}/os-vendor-tags/volumes/{volume_id}

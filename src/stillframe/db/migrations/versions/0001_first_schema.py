@@ -485,11 +485,12 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_vpc_routes_peering_id'), ['peering_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_vpc_routes_project_id'), ['project_id'], unique=False)
 
-    op.create_table('network_quotas',
+    op.create_table('project_quotas',
     sa.Column('project_id', sa.String(length=32), nullable=False),
+    sa.Column('service', sa.String(length=16), nullable=False),
     sa.Column('resource', sa.String(length=32), nullable=False),
     sa.Column('maximum', sa.Integer(), nullable=False),
-    sa.PrimaryKeyConstraint('project_id', 'resource', name=op.f('pk_network_quotas'))
+    sa.PrimaryKeyConstraint('project_id', 'service', 'resource', name=op.f('pk_project_quotas'))
     )
     op.create_table('address_groups',
     sa.Column('id', sa.String(length=36), nullable=False),
@@ -1097,7 +1098,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_address_groups_project_id'))
 
     op.drop_table('address_groups')
-    op.drop_table('network_quotas')
+    op.drop_table('project_quotas')
     with op.batch_alter_table('vpc_routes', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_vpc_routes_project_id'))
         batch_op.drop_index(batch_op.f('ix_vpc_routes_peering_id'))
