@@ -8,7 +8,6 @@ Usage: python -m benchmarks.capture [--captures 50] [--sizes 1,10,100] [--json F
 
 import argparse
 import json
-import os
 import platform
 import statistics
 import time
@@ -17,6 +16,8 @@ from pathlib import Path
 import httpx
 from tests.conftest import running_system
 from tests.system import System
+
+from benchmarks.processes import cpu_seconds, pss_kib, tree_of
 
 POLL_S = 0.004
 IDLE_S = 30
@@ -80,30 +81,11 @@ def idle_costs(system: System) -> dict[str, float]:
     while system.sql("SELECT id FROM jobs WHERE state IN ('queued', 'running', 'cancelling')"):
         time.sleep(1)
     time.sleep(10)
-    tree = processes_of(int(json.loads(system.run("stillframe", "-o", "json", "status").stdout)["pid"]))
+    tree = tree_of(int(json.loads(system.run("stillframe", "-o", "json", "status").stdout)["pid"]))
     before = sum(cpu_seconds(pid) for pid in tree)
     time.sleep(IDLE_S)
     used = sum(cpu_seconds(pid) for pid in tree) - before
     return {"cpu_percent": 100 * used / IDLE_S, "pss_mib": sum(pss_kib(pid) for pid in tree) / 1024}
-
-
-def processes_of(parent: int) -> list[int]:
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    return [parent, *(pid for child in children for pid in processes_of(int(child)))]
-
-
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def pss_kib(pid: int) -> int:
-    """0 for a process that has ended and only waits to be noticed, such as a stopped server's."""
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except ProcessLookupError:
-        return 0
-    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
 
 
 def capture_once(image: httpx.Client, project: str, server: str, name: str) -> tuple[float, str]:

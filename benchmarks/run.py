@@ -1,7 +1,94 @@
-"""Everything there is to measure so far: `make bench`."""
+"""Runs the parts that are asked for and tells what came out: `make bench`.
 
-from benchmarks import capture, switch
+Usage: python -m benchmarks.run [--parts tokens,lists] [--quick] [--no-peers] [--json FILE] [--write-docs]
+"""
+
+import argparse
+import contextlib
+import os
+import platform
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from benchmarks import limits
+from benchmarks.bench import Bench, cleaned_up
+from benchmarks.cases import lists, tokens
+from benchmarks.report import Report, printed
+
+PARTS = {"tokens": tokens.measure, "lists": lists.measure}
+
+
+def main() -> None:
+    options = _options()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    started = time.monotonic()
+    report = Report(
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        machine=machine(),
+        command=" ".join(["python -m benchmarks.run", *sys.argv[1:]]),
+        versions={"Python": platform.python_version()},
+        remarks=[],
+        rows=[],
+        seconds=0,
+    )
+    try:
+        with bench_of(options) as bench:
+            for part in options.parts:
+                print(f"{part}:", flush=True)
+                PARTS[part](bench)
+            report = msgspec.structs.replace(report, rows=bench.rows, remarks=bench.remarks)
+    except KeyboardInterrupt:
+        sys.exit("stopped; nothing is left running")
+    report = msgspec.structs.replace(report, seconds=round(time.monotonic() - started))
+    print("\n" + printed(report.rows))
+    print("\n".join(["", *report.remarks, f"{report.machine}; {report.started}; {report.seconds:.0f} s"]))
+    if options.json:
+        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(report)))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--parts", default=",".join(PARTS), help=f"some of {', '.join(PARTS)}")
+    parser.add_argument("--quick", action="store_true", help="one round of a second each, small catalogues only")
+    parser.add_argument("--no-peers", action="store_true", help="without Keystone and Glance")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    options.parts = options.parts.replace(",", " ").split()
+    if unknown := [part for part in options.parts if part not in PARTS]:
+        parser.error(f"there is no part {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    return options
+
+
+@contextlib.contextmanager
+def bench_of(options: argparse.Namespace) -> Iterator[Bench]:
+    """Everything that was started is ended on the way out, and a second Ctrl-C does not get between."""
+    with contextlib.ExitStack() as stack:
+        scratch = Path(tempfile.mkdtemp(prefix="sf-bench-"))
+        stack.callback(shutil.rmtree, scratch, ignore_errors=True)
+        raw = stack.enter_context(limits.raw_server(scratch))
+        nginx = stack.enter_context(limits.nginx(scratch))
+        rounds, seconds = (1, 1.0) if options.quick else (3, 2.0)
+        bench = Bench(scratch=scratch, raw=raw, nginx=nginx, rounds=rounds, seconds=seconds, quick=options.quick)
+        stack.enter_context(cleaned_up(bench))
+        try:
+            yield bench
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def machine() -> str:
+    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3
+    system = platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
+    return f"{os.cpu_count()} cores, {memory_gib:.0f} GiB, {system}, Linux {platform.release()}"
+
 
 if __name__ == "__main__":
-    capture.main()
-    switch.main()
+    main()

@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.switch.cable import packed
 from tests.switch.test_process import ADDRESSES, Running
 
-from benchmarks.capture import cpu_seconds, pss_kib
+from benchmarks.processes import cpu_seconds, pss_kib
 from stillframe.switch import frames
 
 WINDOW, TURNS, ROUND_TRIPS, IDLE_S = 128, 800, 5000, 10

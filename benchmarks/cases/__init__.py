@@ -1,0 +1,1 @@
+"""One file per part: each takes the bench and answers its rows."""

@@ -1,0 +1,48 @@
+"""Issuing a token by password, and validating one."""
+
+from benchmarks import limits, ours
+from benchmarks.bench import Bench
+from benchmarks.load import Request, wrk
+from benchmarks.report import OURS, Contestant, Goal
+
+PART = "tokens"
+ISSUE_S = 4.0
+"""A hash takes a good part of a second where eight of them compete for two cores."""
+
+
+def measure(bench: Bench) -> None:
+    _issue(bench)
+    _validate(bench)
+
+
+def _issue(bench: Bench) -> None:
+    system = bench.system
+    url = f"{system.url('identity')}/v3/auth/tokens"
+    json = {"Content-Type": "application/json"}
+    issue = Request(url=url, method="POST", headers=json, body=ours.login(system))
+    pid = ours.main_pid(system)
+    user = system.cloud()["auth"]
+    stored = system.sql("SELECT password_hash FROM users WHERE name = :name", name=user["username"])[0].password_hash
+    bare = f"bare {stored.split('$')[1]} {stored.split('$')[3]}"
+    contestants: dict[str, Contestant] = {
+        OURS: lambda: wrk(issue, ISSUE_S, costs=[pid]),
+        bare: lambda: limits.password_hashes(stored, user["password"], ISSUE_S),
+    }
+    bench.measure(PART, "issue a token by password", "requests/s", contestants, goals=(Goal(against=bare, bound=0.9),))
+
+
+def _validate(bench: Bench) -> None:
+    system = bench.system
+    token = system.new_token()
+    headers = {"X-Auth-Token": token, "X-Subject-Token": token}
+    validate = Request(url=f"{system.url('identity')}/v3/auth/tokens", headers=headers)
+    with system.http("identity") as identity:
+        body = identity.get("/v3/auth/tokens", headers=headers).raise_for_status().content
+    same_bytes = Request(url=bench.raw.url_of(body))
+    pid = ours.main_pid(system)
+    contestants: dict[str, Contestant] = {
+        OURS: lambda: wrk(validate, bench.seconds, costs=[pid]),
+        "raw ASGI": lambda: wrk(same_bytes, bench.seconds, costs=[bench.raw.pid]),
+    }
+    goals = (Goal(against="raw ASGI", bound=0.5), Goal(against="Keystone", bound=20))
+    bench.measure(PART, "validate a token", "requests/s", contestants, goals=goals)
