@@ -7,7 +7,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -55,11 +55,11 @@ def pss_mib_of(parents: Sequence[int]) -> float:
 
 
 class MemoryWatch:
-    """The most memory that the trees held together while the block ran."""
+    """The most memory that each of some trees held while the block ran."""
 
-    def __init__(self, parents: Sequence[int], every_s: float = 0.2) -> None:
-        self.peak_mib = 0.0
-        self._parents = parents
+    def __init__(self, trees: Mapping[str, Sequence[int]], every_s: float = 0.2) -> None:
+        self.peak_mib = dict.fromkeys(trees, 0.0)
+        self._trees = trees
         self._every_s = every_s
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -74,7 +74,8 @@ class MemoryWatch:
 
     def _watch(self) -> None:
         while not self._over.wait(self._every_s):
-            self.peak_mib = max(self.peak_mib, pss_mib_of(self._parents))
+            for name, parents in self._trees.items():
+                self.peak_mib[name] = max(self.peak_mib[name], pss_mib_of(parents))
 
 
 @contextlib.contextmanager

@@ -18,24 +18,32 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks import limits
+from benchmarks import limits, peers, tools
 from benchmarks.bench import Bench, cleaned_up
-from benchmarks.cases import lists, tokens
+from benchmarks.cases import footprint, lists, tokens, transfers
 from benchmarks.report import Report, printed
 
-PARTS = {"tokens": tokens.measure, "lists": lists.measure}
+PARTS = {
+    footprint.PART: footprint.measure,
+    tokens.PART: tokens.measure,
+    lists.PART: lists.measure,
+    transfers.PART: transfers.measure,
+}
 
 
 def main() -> None:
     options = _options()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     started = time.monotonic()
+    missing = tools.provide(["wrk", "nginx", *([] if options.no_peers else ["memcached"])])
+    if "wrk" in missing:
+        sys.exit("wrk is missing, which makes the load. Run: sudo apt-get install wrk")
     report = Report(
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=machine(),
         command=" ".join(["python -m benchmarks.run", *sys.argv[1:]]),
-        versions={"Python": platform.python_version()},
-        remarks=[],
+        versions=tools.versions(),
+        remarks=[f"{program} is missing: what needs it is left out" for program in missing],
         rows=[],
         seconds=0,
     )
@@ -44,12 +52,15 @@ def main() -> None:
             for part in options.parts:
                 print(f"{part}:", flush=True)
                 PARTS[part](bench)
-            report = msgspec.structs.replace(report, rows=bench.rows, remarks=bench.remarks)
+            if bench.peers_run:
+                report.versions.update(peers.versions(peers.install()))
+            report = msgspec.structs.replace(report, rows=bench.rows, remarks=report.remarks + bench.remarks)
     except KeyboardInterrupt:
         sys.exit("stopped; nothing is left running")
     report = msgspec.structs.replace(report, seconds=round(time.monotonic() - started))
     print("\n" + printed(report.rows))
-    print("\n".join(["", *report.remarks, f"{report.machine}; {report.started}; {report.seconds:.0f} s"]))
+    versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
+    print("\n".join(["", *report.remarks, versions, f"{report.machine}; {report.started}; {report.seconds:.0f} s"]))
     if options.json:
         options.json.write_bytes(msgspec.json.format(msgspec.json.encode(report)))
 
@@ -76,7 +87,15 @@ def bench_of(options: argparse.Namespace) -> Iterator[Bench]:
         raw = stack.enter_context(limits.raw_server(scratch))
         nginx = stack.enter_context(limits.nginx(scratch))
         rounds, seconds = (1, 1.0) if options.quick else (3, 2.0)
-        bench = Bench(scratch=scratch, raw=raw, nginx=nginx, rounds=rounds, seconds=seconds, quick=options.quick)
+        bench = Bench(
+            scratch=scratch,
+            raw=raw,
+            nginx=nginx,
+            rounds=rounds,
+            seconds=seconds,
+            quick=options.quick,
+            with_peers=not options.no_peers,
+        )
         stack.enter_context(cleaned_up(bench))
         try:
             yield bench

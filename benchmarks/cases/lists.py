@@ -3,15 +3,19 @@
 import contextlib
 import os
 from collections.abc import Callable
+from functools import partial
 
-from benchmarks import ours
+import httpx
+
 from benchmarks.bench import Bench
-from benchmarks.catalogue import Catalogue, catalogue_of
+from benchmarks.catalogue import Catalogue, GlanceCatalogues, catalogue_of
 from benchmarks.load import Request, wrk
-from benchmarks.report import OURS, Contestant, Goal, Result, Row, Sample, interleaved
+from benchmarks.report import OURS, Contestant, Goal, Result, Row, interleaved
 
 PART = "lists"
 SIZES, QUICK_SIZES = (100, 10_000, 1_000_000), (100, 10_000)
+GLANCE_SIZE = 10_000
+"""Glance is asked at the smallest size and at this one."""
 
 QUERIES: dict[str, Callable[[Catalogue], str]] = {
     "list 20": lambda _: "/v2/images?limit=20",
@@ -24,36 +28,63 @@ QUERIES: dict[str, Callable[[Catalogue], str]] = {
     "list 20 (IMS)": lambda _: "/v2/cloudimages?limit=20",
     "get one": lambda catalogue: f"/v2/images/{catalogue.some_id}",
 }
+ALSO_GLANCE = ("list 20", "list by name", "list by tag", "get one")
 
 
 def measure(bench: Bench) -> None:
     sizes = QUICK_SIZES if bench.quick else SIZES
     with contextlib.ExitStack() as stack:
         catalogues = {size: stack.enter_context(catalogue_of(size)) for size in sizes}
-        for query, path_in in QUERIES.items():
-            _query(bench, catalogues, query, path_in)
+        glance = GlanceCatalogues(bench.peers) if bench.peers else None
+        small_glance = glance.grown_to(sizes[0]) if glance else None
+        for query in QUERIES:
+            _at_every_size(bench, query, catalogues, small_glance)
         _poll_job(bench, catalogues[sizes[0]])
+        if glance:
+            large_glance = glance.grown_to(GLANCE_SIZE)
+            for query in ALSO_GLANCE:
+                _beside_glance(bench, query, catalogues[GLANCE_SIZE], large_glance)
 
 
-def _query(bench: Bench, catalogues: dict[int, Catalogue], query: str, path_in: Callable[[Catalogue], str]) -> None:
-    """A row about the smallest catalogue beside the limit; then how the others compare to it."""
-    smallest, *larger = catalogues
-    body = _answer(catalogues[smallest], path_in(catalogues[smallest]))
-    same_bytes = Request(url=bench.raw.url_of(body))
-    contestants: dict[str, Contestant] = {
-        OURS: _asks(bench, catalogues[smallest], path_in(catalogues[smallest])),
-        "raw ASGI": lambda: wrk(same_bytes, bench.seconds, costs=[bench.raw.pid]),
-    }
-    contestants |= {_at(size): _asks(bench, catalogues[size], path_in(catalogues[size])) for size in larger}
-    results = interleaved(contestants, bench.rounds)
-    beside = {name: result for name, result in results.items() if name not in map(_at, larger)}
-    load = os.getloadavg()[0]
-    bench.add(Row(part=PART, case=query, unit="requests/s", results=beside, goals=_goals(query), load=load))
-    for size in larger:
+def _at_every_size(bench: Bench, query: str, catalogues: dict[int, Catalogue], glance: Catalogue | None) -> None:
+    """A row about the smallest catalogue beside peer and limit; then one for how each larger one compares to it."""
+    (smallest, catalogue), *larger = catalogues.items()
+    body = _answer(catalogue, QUERIES[query](catalogue))
+    contestants = {OURS: _asks(bench, query, catalogue), "raw ASGI": _same_bytes(bench, body)}
+    if glance and query in ALSO_GLANCE:
+        contestants["Glance"] = _asks(bench, query, glance)
+    beside = list(contestants)
+    contestants |= {_at(size): _asks(bench, query, other) for size, other in larger}
+    results, load = interleaved(contestants, bench.rounds), os.getloadavg()[0]
+    shown = {name: results[name] for name in beside}
+    case = f"{query}, {smallest:,} images"
+    bench.add(Row(part=PART, case=case, unit="requests/s", results=shown, goals=_goals(query), load=load))
+    for size, _ in larger:
         grown = {OURS: _latency(results[_at(size)]), _at(smallest): _latency(results[OURS])}
         goals = [Goal(against=_at(smallest), bound=1 / 1.5)] if size == 1_000_000 else []
         case = f"{query}, {size:,} images"
         bench.add(Row(part=PART, case=case, unit="ms (p99)", results=grown, goals=goals, load=load))
+
+
+def _beside_glance(bench: Bench, query: str, catalogue: Catalogue, glance: Catalogue) -> None:
+    contestants = {OURS: _asks(bench, query, catalogue), "Glance": _asks(bench, query, glance)}
+    bench.measure(PART, f"{query}, {catalogue.count:,} images", "requests/s", contestants)
+
+
+def _poll_job(bench: Bench, catalogue: Catalogue) -> None:
+    system = catalogue.system
+    assert system is not None
+    with system.http("image") as image:
+        wanted = {"name": "copied"}
+        copying = image.post(f"/v1/cloudimages/{catalogue.some_id}/copy", json=wanted).raise_for_status()
+    job_id = copying.json()["job_id"]
+    system.wait_for_job(job_id)
+    path = f"/v1/{system.project_id()}/jobs/{job_id}"
+    contestants = {
+        OURS: _asks_for(bench, catalogue, path),
+        "raw ASGI": _same_bytes(bench, _answer(catalogue, path)),
+    }
+    bench.measure(PART, "poll a job", "requests/s", contestants, goals=(Goal(against="raw ASGI", bound=0.5),))
 
 
 def _goals(query: str) -> list[Goal]:
@@ -71,32 +102,23 @@ def _at(size: int) -> str:
     return f"at {size:,}"
 
 
-def _asks(bench: Bench, catalogue: Catalogue, path: str) -> Callable[[], Sample]:
-    headers = {"X-Auth-Token": catalogue.system.token()}
-    request = Request(url=catalogue.system.url("image") + path, headers=headers)
-    pid = ours.main_pid(catalogue.system)
-    return lambda: wrk(request, bench.seconds, costs=[pid])
+def _asks(bench: Bench, query: str, catalogue: Catalogue) -> Contestant:
+    path = QUERIES[query](catalogue)
+    _answer(catalogue, path)
+    return _asks_for(bench, catalogue, path)
+
+
+def _asks_for(bench: Bench, catalogue: Catalogue, path: str) -> Contestant:
+    request = Request(url=catalogue.url + path, headers={"X-Auth-Token": catalogue.token})
+    return partial(wrk, request, bench.seconds, costs=catalogue.costs)
+
+
+def _same_bytes(bench: Bench, body: bytes) -> Contestant:
+    return partial(wrk, Request(url=bench.raw.url_of(body)), bench.seconds, costs=[bench.raw.pid])
 
 
 def _answer(catalogue: Catalogue, path: str) -> bytes:
     """Raises: AssertionError when the list is empty."""
-    with catalogue.system.http("image") as image:
-        answer = image.get(path).raise_for_status()
-    assert answer.json().get("images", True), path
+    answer = httpx.get(catalogue.url + path, headers={"X-Auth-Token": catalogue.token}, timeout=120)
+    assert answer.raise_for_status().json().get("images", True), path
     return answer.content
-
-
-def _poll_job(bench: Bench, catalogue: Catalogue) -> None:
-    system = catalogue.system
-    with system.http("image") as image:
-        wanted = {"name": "copied", "description": "", "cmk_id": ""}
-        answer = image.post(f"/v1/cloudimages/{catalogue.some_id}/copy", json=wanted).raise_for_status()
-    job_id = answer.json()["job_id"]
-    system.wait_for_job(job_id)
-    path = f"/v1/{system.project_id()}/jobs/{job_id}"
-    same_bytes = Request(url=bench.raw.url_of(_answer(catalogue, path)))
-    contestants: dict[str, Contestant] = {
-        OURS: _asks(bench, catalogue, path),
-        "raw ASGI": lambda: wrk(same_bytes, bench.seconds, costs=[bench.raw.pid]),
-    }
-    bench.measure(PART, "poll a job", "requests/s", contestants, goals=(Goal(against="raw ASGI", bound=0.5),))

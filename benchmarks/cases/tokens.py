@@ -28,6 +28,9 @@ def _issue(bench: Bench) -> None:
         OURS: lambda: wrk(issue, ISSUE_S, costs=[pid]),
         bare: lambda: limits.password_hashes(stored, user["password"], ISSUE_S),
     }
+    if peers := bench.peers:
+        same = Request(url=f"{peers.keystone}/v3/auth/tokens", method="POST", headers=json, body=peers.login())
+        contestants["Keystone"] = lambda: wrk(same, ISSUE_S, costs=[peers.keystone_pid])
     bench.measure(PART, "issue a token by password", "requests/s", contestants, goals=(Goal(against=bare, bound=0.9),))
 
 
@@ -44,5 +47,11 @@ def _validate(bench: Bench) -> None:
         OURS: lambda: wrk(validate, bench.seconds, costs=[pid]),
         "raw ASGI": lambda: wrk(same_bytes, bench.seconds, costs=[bench.raw.pid]),
     }
+    if peers := bench.peers:
+        other = peers.token()
+        same = Request(
+            url=f"{peers.keystone}/v3/auth/tokens", headers={"X-Auth-Token": other, "X-Subject-Token": other}
+        )
+        contestants["Keystone"] = lambda: wrk(same, bench.seconds, costs=[peers.keystone_pid])
     goals = (Goal(against="raw ASGI", bound=0.5), Goal(against="Keystone", bound=20))
     bench.measure(PART, "validate a token", "requests/s", contestants, goals=goals)
