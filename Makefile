@@ -40,7 +40,8 @@ format: setup ## Formats the code and mends what ruff can mend
 	@$(BIN)/ruff check --fix
 
 .PHONY: lock
-lock: setup ## Brings requirements.lock in line with pyproject.toml (UPGRADE=1: newest versions of everything)
+lock: ## Brings requirements.lock in line with pyproject.toml (UPGRADE=1: newest versions of everything)
+	@[ -x $(BIN)/uv ] || tools/setup.sh
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --no-annotate --extra dev $(if $(UPGRADE),--upgrade) \
 		pyproject.toml tools/requirements.in --output-file requirements.lock

@@ -34,6 +34,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     database_url: str = ""
     """`postgresql+psycopg://...` for PostgreSQL; empty means SQLite in the data directory."""
     log_level: str = "info"
+    api_processes: int = 1
+    """How many processes answer requests, sharing the ports."""
 
     region: str = "eu-de"
     availability_zone: str = "eu-de-01"

@@ -4,6 +4,7 @@ import contextlib
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -16,11 +17,21 @@ from botocore.config import Config
 
 from stillframe.blobs.layout import DataLayout
 from stillframe.blobs.object_store import ObjectStore, ObjectStoreSettings
-from stillframe.ops.obs import ObsSettings, build_obs_argv, build_obs_env
+from stillframe.ops.obs import ObsSettings
 from stillframe.ops.obs_auth_server import ObsAccount, ObsAuthServer
 
 ALICE = "a11ce000000000000000000000000000"
 BOB = "b0b00000000000000000000000000000"
+
+
+_BECOME = """
+import sys
+from pathlib import Path
+from stillframe.blobs.layout import DataLayout
+from stillframe.ops.obs import ObsSettings, become_rclone
+
+become_rclone(ObsSettings(DataLayout(Path(sys.argv[1])), sys.argv[2], int(sys.argv[3])))
+"""
 
 
 @dataclass
@@ -40,11 +51,10 @@ class ObsEndpoint:
         return self.process.pid
 
     def start(self) -> None:
-        """As the supervisor does it."""
+        """As the supervisor does it, in a program of its own: test processes have threads, which no fork may."""
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                build_obs_argv(self.obs),
-                env=build_obs_env(self.obs),
+                [sys.executable, "-c", _BECOME, str(self.obs.layout.root), self.obs.host, str(self.obs.port)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

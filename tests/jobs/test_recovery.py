@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
-import msgspec
 import pytest
 from dbos import DBOS
 
@@ -282,12 +281,15 @@ async def test_workflows_that_have_ended_are_forgotten_and_running_ones_are_not(
 
 
 class RealWorker:
-    """The program that `stillframe up` starts, on a data directory of its own."""
+    """`stillframe worker`, on a data directory of its own."""
 
     def __init__(self, settings: Settings) -> None:
-        environment = {"PATH": os.environ["PATH"], "STILLFRAME_SETTINGS": msgspec.json.encode(settings, enc_hook=str)}
+        environment = {"PATH": os.environ["PATH"], "HOME": str(settings.data_dir)}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "stillframe.ops", "worker"], env=environment, stderr=subprocess.PIPE, text=True
+            [sys.executable, "-m", "stillframe.cli", "worker", "--data-dir", str(settings.data_dir)],
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
         )
 
     def says(self, expected: str) -> str:

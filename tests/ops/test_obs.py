@@ -21,7 +21,6 @@ from stillframe.errors import ToolFailedError
 from stillframe.ops.obs import (
     MIN_RCLONE,
     ObsSettings,
-    build_obs_argv,
     build_obs_env,
     build_rclone_argv,
     find_rclone,
@@ -200,19 +199,29 @@ async def test_an_upload_in_parts_shows_only_when_it_is_whole_and_survives_no_ki
     assert (kept["ContentLength"], kept["ETag"]) == (3, '"149603e6c03516362a8da23f624db945"')
 
 
+SUPERVISOR = """
+import sys, time
+from functools import partial
+from pathlib import Path
+from stillframe.blobs.layout import DataLayout
+from stillframe.ops.forks import Fork
+from stillframe.ops.obs import ObsSettings, become_rclone
+
+obs = ObsSettings(DataLayout(Path(sys.argv[1])), sys.argv[2], int(sys.argv[3]))
+Fork("obs", partial(become_rclone, obs), 2)
+time.sleep(60)
+"""
+
+
 async def test_it_ends_with_its_supervisor(own_endpoint: ObsEndpoint) -> None:
     own_endpoint.kill()
-    supervisor = (
-        "import subprocess, sys, time\n"
-        "subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, start_new_session=True)\n"
-        "time.sleep(60)"
-    )
-    argv = [sys.executable, "-c", supervisor, *build_obs_argv(own_endpoint.obs)]
-    parent = await asyncio.create_subprocess_exec(*argv, env=build_obs_env(own_endpoint.obs))
-    await until(lambda: listens(own_endpoint.obs.port))
+    obs = own_endpoint.obs
+    argv = [sys.executable, "-c", SUPERVISOR, str(obs.layout.root), obs.host, str(obs.port)]
+    parent = await asyncio.create_subprocess_exec(*argv)
+    await until(lambda: listens(obs.port))
     parent.send_signal(signal.SIGKILL)
     await parent.wait()
-    await until(lambda: not listens(own_endpoint.obs.port))
+    await until(lambda: not listens(obs.port))
 
 
 async def test_a_taken_port_is_told_in_the_last_words(endpoint: ObsEndpoint) -> None:

@@ -1,23 +1,18 @@
-"""The processes that `stillframe up` starts: `python -m stillframe.ops serve|worker`."""
+"""`python -m stillframe.ops`: what `stillframe up --detach` leaves running; takes its settings from standard input."""
 
-import os
 import sys
 
+from setproctitle import setproctitle
+
 from stillframe.errors import StillframeError
-from stillframe.ops.supervisor import end_with_parent
-from stillframe.ops.up import settings_from_environment
+from stillframe.ops.up import decode_settings, up
 
 
 def main() -> None:
-    end_with_parent()
-    os.umask(0o077)
-    settings = settings_from_environment(os.environ)
+    settings = decode_settings(sys.stdin.buffer.read())
+    setproctitle(f"stillframe: up {settings.data_dir}")
     try:
-        if sys.argv[1] == "serve":
-            from stillframe.ops.serve import run  # noqa: PLC0415 - each process loads its own half only
-        else:
-            from stillframe.ops.worker import run  # noqa: PLC0415
-        run(settings)
+        up(settings, lambda: None)
     except StillframeError as error:
         sys.exit(error.message)
 

@@ -1,7 +1,7 @@
 """The built-in S3 endpoint: `rclone serve s3`, which asks our identity service about every key.
 
-The supervisor starts this module, which prepares what rclone needs and then becomes rclone, so that one process is all
-there is to watch. rclone writes its log to stderr.
+A fork of the supervisor prepares what rclone needs and then becomes rclone, so that one process is all there is to
+watch. rclone writes its log to stderr.
 """
 
 import os
@@ -14,13 +14,12 @@ import sysconfig
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import NoReturn, Self
 
 from stillframe.blobs.layout import DataLayout
 from stillframe.config import Settings
-from stillframe.errors import StillframeError, ToolFailedError
+from stillframe.errors import ToolFailedError
 from stillframe.ops import obs_auth
-from stillframe.ops.supervisor import end_with_parent
 
 # The oldest this was tried with. 1.75.0 takes no secret from --auth-proxy and checks signatures against an empty one.
 MIN_RCLONE = (1, 75, 2)
@@ -38,11 +37,6 @@ class ObsSettings:
     @classmethod
     def from_settings(cls, settings: Settings, layout: DataLayout) -> Self:
         return cls(layout, settings.host, settings.port("obs"))
-
-
-def build_obs_argv(obs: ObsSettings) -> tuple[str, ...]:
-    """The command the supervisor runs."""
-    return (sys.executable, "-m", "stillframe.ops.obs", str(obs.layout.root), obs.host, str(obs.port))
 
 
 def build_obs_env(obs: ObsSettings, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -133,19 +127,10 @@ def remove_leftovers(obs_dir: Path) -> None:
                 (Path(directory) / name).unlink(missing_ok=True)
 
 
-def main(root: str, host: str, port: str) -> None:
-    """Becomes rclone; returns never."""
-    end_with_parent()
-    obs = ObsSettings(DataLayout(Path(root)), host, int(port))
+def become_rclone(obs: ObsSettings) -> NoReturn:
+    """Raises: ToolFailedError when there is none that is safe."""
     os.umask(0o077)
-    try:
-        rclone = find_rclone()
-    except StillframeError as error:
-        sys.exit(error.message)
+    rclone = find_rclone()
     prepare(obs)
     os.chdir(obs.layout.runtime_dir)
     os.execve(rclone, build_rclone_argv(obs, rclone), build_obs_env(obs))  # noqa: S606 - an argv list, no shell
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -15,6 +15,7 @@ from stillframe.app import build_app
 from stillframe.blobs.layout import DataLayout
 from stillframe.config import PORTS, Settings
 from stillframe.db import open_database
+from stillframe.db.migrations import wait_until_current
 from stillframe.errors import UnavailableError
 from stillframe.identity.service import lookup_access_key
 from stillframe.identity.tokens import TokenKeys
@@ -29,8 +30,8 @@ from stillframe.qemu.host import choose_machine_user
 log = structlog.get_logger("stillframe.serve")
 
 
-def run(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT."""
+def run(settings: Settings, number: int = 0) -> None:
+    """Serves until SIGTERM or SIGINT. The first of several processes (0) prepares the database for all."""
     os.umask(0o077)
     _allow_many_connections()
     configure_logging(settings.log_level)
@@ -38,7 +39,7 @@ def run(settings: Settings) -> None:
     layout = DataLayout(settings.data_dir)
     layout.create()
     sockets = open_sockets(settings)
-    uvloop.run(_serve(settings, layout, sockets))
+    uvloop.run(_serve(settings, layout, sockets, number))
 
 
 def _allow_many_connections() -> None:
@@ -55,6 +56,8 @@ def open_sockets(settings: Settings) -> list[socket.socket]:
             continue
         listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if settings.api_processes > 1:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         # asyncio sets it only on sockets that say they are TCP, and Python's own say 0: every keep-alive request would
         # wait 40 ms for an acknowledgement.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -69,10 +72,13 @@ def open_sockets(settings: Settings) -> list[socket.socket]:
     return sockets
 
 
-async def _serve(settings: Settings, layout: DataLayout, sockets: list[socket.socket]) -> None:
+async def _serve(settings: Settings, layout: DataLayout, sockets: list[socket.socket], number: int) -> None:
     database = open_database(settings.db_url, waker(layout.socket("worker")))
     resources = Resources(settings=settings, layout=layout, database=database, token_keys=TokenKeys.open(layout))
-    await bootstrap(resources)
+    if number == 0:
+        await bootstrap(resources)
+    else:
+        await wait_until_current(settings.db_url)
     server = uvicorn.Server(
         uvicorn.Config(
             build_app(resources),
@@ -89,7 +95,7 @@ async def _serve(settings: Settings, layout: DataLayout, sockets: list[socket.so
             timeout_graceful_shutdown=5,
         )
     )
-    async with _obs_auth(resources):
+    async with _obs_auth(resources) if number == 0 else contextlib.nullcontext():
         # What is there now stays; a collection need not walk over it again and again.
         gc.collect()
         gc.freeze()

@@ -1,21 +1,18 @@
 """Starts the parts of the service as processes, keeps them running, and ends them together."""
 
-import ctypes
-import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from stillframe.ops.boundedlog import BoundedLog
+from stillframe.ops.forks import Fork
 
-_PR_SET_PDEATHSIG = 1
-_SUPERVISOR_PID = "STILLFRAME_SUPERVISOR_PID"
 TERM_GRACE_S = 15.0
+KILL_GRACE_S = 60.0
 MAX_PAUSE_S = 10.0
 
 
@@ -23,8 +20,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     """One process of the service. `is_ready` is asked again and again until it is true."""
 
     name: str
-    argv: tuple[str, ...]
-    env: Mapping[str, str]
+    main: Callable[[], None]
     log: Path
     is_ready: Callable[[], bool]
 
@@ -32,7 +28,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 class _Running:
     def __init__(self, part: Part) -> None:
         self.part = part
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Fork | None = None
         self.ready = False
         self.failures = 0
         self.start_after = 0.0
@@ -40,14 +36,7 @@ class _Running:
 
     def start(self) -> None:
         self.ready = False
-        self.process = subprocess.Popen(
-            self.part.argv,
-            env={**self.part.env, _SUPERVISOR_PID: str(os.getpid())},
-            stdin=subprocess.DEVNULL,
-            stdout=self.log.descriptor,
-            stderr=self.log.descriptor,
-            start_new_session=True,
-        )
+        self.process = Fork(self.part.name, self.part.main, self.log.descriptor)
 
 
 class Supervisor:
@@ -118,14 +107,7 @@ class Supervisor:
                 process.wait(max(0.1, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
                 process.kill()
-                process.wait()
-
-
-def end_with_parent() -> None:
-    """Called by a part: have the kernel send it SIGTERM when its supervisor dies, however that dies."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != int(os.environ.get(_SUPERVISOR_PID, os.getppid())):
-        sys.exit("the supervisor is gone")
+                process.wait(KILL_GRACE_S)
 
 
 def _last_line(path: Path) -> str:

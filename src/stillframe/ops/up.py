@@ -7,8 +7,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import IO, cast
 
 import msgspec
 
@@ -16,7 +18,6 @@ from stillframe.blobs.layout import DataLayout
 from stillframe.config import PORTS, Settings
 from stillframe.errors import ConflictError, UnavailableError
 from stillframe.ops.machines import count_machines
-from stillframe.ops.obs import ObsSettings, build_obs_argv, build_obs_env
 from stillframe.ops.pidlock import PidLock, running_pid
 from stillframe.ops.preflight import prepare_data_dir, require_ports, require_tools
 from stillframe.ops.supervisor import Part, Supervisor
@@ -47,8 +48,8 @@ def up(settings: Settings, announce: Callable[[], None]) -> None:
         raise UnavailableError(failure)
 
 
-def up_detached(settings: Settings, argv: list[str]) -> None:
-    """Starts `argv` (this program's own `up`) in a session of its own and returns when everything answers.
+def up_detached(settings: Settings) -> None:
+    """Starts everything in a process of its own and returns when it answers.
 
     Raises: as `up`; whatever the other process said before it gave up.
     """
@@ -62,9 +63,16 @@ def up_detached(settings: Settings, argv: list[str]) -> None:
     log = layout.log("up")
     with log.open("wb") as output:
         process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, cwd="/"
+            [sys.executable, "-m", "stillframe.ops"],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            cwd="/",
         )
     try:
+        with cast("IO[bytes]", process.stdin) as answer:
+            answer.write(_encode(settings))
         _wait_until_ready(process, ready, log)
     except BaseException:
         with contextlib.suppress(ProcessLookupError):
@@ -88,51 +96,41 @@ def _why_it_ended(log: Path) -> str:
 
 
 def parts(settings: Settings, layout: DataLayout) -> tuple[Part, ...]:
-    """All at once: the worker waits by itself for the schema that the API process makes."""
-    program = (sys.executable, "-m", "stillframe.ops")
-    env = _environment(settings)
-    api = Part(
-        name="api",
-        argv=(*program, "serve"),
-        env=env,
-        log=layout.log("api"),
-        is_ready=lambda: all(answers(settings, name) for name in PORTS if name != "obs"),
-    )
-    worker = Part(
+    """All at once: whoever needs the schema waits for the first API process to make it."""
+    # What the parts need is loaded here, so that their forks share it, and only to start a system.
+    from stillframe.ops import obs, serve, worker  # noqa: PLC0415
+
+    own = Part(
         name="worker",
-        argv=(*program, "worker"),
-        env=env,
+        main=partial(worker.run, settings),
         log=layout.log("worker"),
         is_ready=lambda: layout.socket("worker").exists() and running_pid(layout.pid_file("worker")) is not None,
     )
-    return (api, worker) if settings.obs_endpoint else (api, worker, _obs_part(settings, layout))
-
-
-def _obs_part(settings: Settings, layout: DataLayout) -> Part:
-    obs = ObsSettings.from_settings(settings, layout)
-    return Part(
+    apis = [
+        Part(
+            name=f"api-{number}" if number else "api",
+            main=partial(serve.run, settings, number),
+            log=layout.log(f"api-{number}" if number else "api"),
+            is_ready=lambda: all(answers(settings, name) for name in PORTS if name != "obs"),
+        )
+        for number in range(settings.api_processes)
+    ]
+    if settings.obs_endpoint:
+        return (*apis, own)
+    store = Part(
         name="obs",
-        argv=build_obs_argv(obs),
-        env=build_obs_env(obs),
+        main=partial(obs.become_rclone, obs.ObsSettings.from_settings(settings, layout)),
         log=layout.log("obs"),
         is_ready=lambda: answers(settings, "obs"),
     )
-
-
-def _environment(settings: Settings) -> dict[str, str]:
-    """The settings travel to the parts as one JSON variable, so that all of them see the same."""
-    return {**os.environ, "STILLFRAME_SETTINGS": _encode(settings).decode()}
-
-
-def settings_from_environment(environ: Mapping[str, str]) -> Settings:
-    return _decode(environ["STILLFRAME_SETTINGS"])
+    return (*apis, own, store)
 
 
 def _encode(settings: Settings) -> bytes:
     return msgspec.json.encode(settings, enc_hook=str)
 
 
-def _decode(text: str | bytes) -> Settings:
+def decode_settings(text: str | bytes) -> Settings:
     return msgspec.json.decode(text, type=Settings, dec_hook=lambda kind, value: kind(value))
 
 
@@ -146,7 +144,7 @@ def remember_settings(settings: Settings, layout: DataLayout) -> None:
 
 def _settings_of_run(settings: Settings, layout: DataLayout) -> Settings:
     try:
-        return _decode((layout.runtime_dir / "settings.json").read_bytes())
+        return decode_settings((layout.runtime_dir / "settings.json").read_bytes())
     except (OSError, msgspec.MsgspecError):
         return settings
 

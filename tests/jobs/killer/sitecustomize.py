@@ -1,8 +1,9 @@
 """Makes the worker of a system under test kill itself where a plan says so.
 
-Python imports this module by itself because the test puts its directory on PYTHONPATH; it does nothing in any process
-but the worker. The plan is a file, {"step": "image_capture.seal", "when": "before", "delay_s": 0.2},
-taken away right before the kill, so that the restarted worker gets through.
+Python imports this module by itself because the test puts its directory on PYTHONPATH; it changes what only the worker
+runs, in the supervisor that the worker is a fork of. The plan is a file,
+{"step": "image_capture.seal", "when": "before", "delay_s": 0.2}, taken away right before the kill, so that the next
+worker gets through.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ PLAN = os.environ.get("STILLFRAME_TEST_KILL_PLAN")
 
 
 def _install(plan_path: Path) -> None:
-    from stillframe.jobs import engine  # noqa: PLC0415 - only in the worker
+    from stillframe.jobs import engine  # noqa: PLC0415 - only there
 
     attempt = engine.JobEngine._attempt
 
@@ -46,5 +47,5 @@ def _install(plan_path: Path) -> None:
     engine.JobEngine._attempt = attempt_or_die  # type: ignore[method-assign]
 
 
-if PLAN and sys.orig_argv[-2:] == ["stillframe.ops", "worker"]:
+if PLAN and sys.orig_argv[-2:] == ["-m", "stillframe.ops"]:
     _install(Path(PLAN))

@@ -23,6 +23,7 @@ def up(
     data_dir: DataDir = None,
     port_offset: PortOffset = None,
     config: ConfigFile = None,
+    workers: int | None = None,
     detach: bool = False,
     ctx: Ctx,
 ) -> None:
@@ -36,19 +37,19 @@ def up(
         Added to every port, to run beside something else.
     config
         A TOML file with any of the settings; `stillframe.toml` in the data directory otherwise.
+    workers
+        How many processes answer requests, sharing the ports; 1 unless set.
     detach
         Return as soon as everything answers, and leave it running.
     """
     from stillframe.ops.up import up as run_up  # noqa: PLC0415 - not needed to use a system
     from stillframe.ops.up import up_detached  # noqa: PLC0415
 
-    settings = _settings(data_dir, port_offset, config)
+    settings = _settings(data_dir, port_offset, config, api_processes=workers)
     if not detach:
         run_up(settings, lambda: _announce(settings, ctx))
         return
-    argv = [sys.executable, "-m", "stillframe.cli", "up", "--data-dir", str(settings.data_dir)]
-    argv += ["--port-offset", str(settings.port_offset)]
-    up_detached(settings, argv + (["--config", str(config.absolute())] if config else []))
+    up_detached(settings)
     _announce(settings, ctx)
 
 
@@ -118,9 +119,14 @@ def worker(*, data_dir: DataDir = None, port_offset: PortOffset = None, config: 
     run(_settings(data_dir, port_offset, config))
 
 
-def _settings(data_dir: Path | None, port_offset: int | None, config: Path | None) -> Settings:
+def _settings(
+    data_dir: Path | None, port_offset: int | None, config: Path | None, api_processes: int | None = None
+) -> Settings:
     return load_settings(
-        config, data_dir=None if data_dir is None else str(data_dir.absolute()), port_offset=port_offset
+        config,
+        data_dir=None if data_dir is None else str(data_dir.absolute()),
+        port_offset=port_offset,
+        api_processes=api_processes,
     )
 
 
