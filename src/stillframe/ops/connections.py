@@ -2,6 +2,7 @@
 
 import asyncio
 
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEAD_BYTES = 64 * 1024
@@ -69,7 +70,14 @@ class BoundedConnection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._unfinished_bytes = 0
-        super().on_body(body)
+        cycle = self.cycle
+        if len(body) <= HIGH_WATER_LIMIT or cycle.body or cycle.response_complete or self.parser.should_upgrade():
+            super().on_body(body)
+            return
+        # What uvicorn does, without copying a large piece into a buffer and out of it again.
+        cycle.body = body  # type: ignore[assignment]  # it is only measured, and made bytes again
+        self.flow.pause_reading()
+        cycle.message_event.set()
 
     def on_message_complete(self) -> None:
         self._unfinished_bytes = 0
