@@ -1,4 +1,5 @@
 import multiprocessing
+import string
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,18 @@ def test_a_damaged_key_file_is_named_and_never_replaced(tmp_path: Path, content:
 
 def test_another_key_decrypts_nothing(tmp_path: Path) -> None:
     assert KeyRing(tmp_path / "other").decrypt(KeyRing(tmp_path / "k").encrypt(b"text")) is None
+
+
+@pytest.mark.parametrize("length", [15, 31, 47])
+def test_a_text_is_understood_in_one_spelling_only(tmp_path: Path, length: int) -> None:
+    """Decoding base 64 skips what is no letter of it and ignores the last bits: none of that is what was given out."""
+    ring = KeyRing(tmp_path / "k")
+    text = ring.encrypt(b"x" * length)
+    others = {text[:-1] + letter for letter in string.ascii_letters + string.digits + "-_"} - {text}
+    others |= {text + junk for junk in ("!", "@#", " ", "%", "=A", "é")}
+    others |= {text[:9] + "." + text[9:], text.replace("-", "+").replace("_", "/") + "!"}
+    assert [other for other in others if ring.decrypt(other) is not None] == []
+    assert ring.decrypt(text) == b"x" * length
 
 
 def test_a_text_of_before_the_rotation_is_still_understood_until_its_key_is_dropped(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ One key a line, the newest first: the first one encrypts, all of them decrypt, s
 with the old one are still around.
 """
 
+import base64
+import binascii
 import contextlib
 import os
 import secrets
@@ -33,10 +35,10 @@ class KeyRing:
         return self._fernet.encrypt(plain).decode().rstrip("=")
 
     def decrypt(self, text: str) -> bytes | None:
-        """None when the text was not made with a key of this ring."""
-        if not text.isascii():
+        """None when the text was not made with a key of this ring, or is written in another way than it was made."""
+        padded = _padded(text)
+        if padded is None:
             return None
-        padded = text + "=" * (-len(text) % 4)
         plain = self._try(padded)
         if plain is None and self._reload():
             plain = self._try(padded)
@@ -60,6 +62,16 @@ class KeyRing:
             return False
         self._stamp, self._fernet = _read(self._path)
         return True
+
+
+def _padded(text: str) -> str | None:
+    """None for a second spelling of the same bytes: decoding skips foreign letters and ignores the last bits."""
+    padded = text + "=" * (-len(text) % 4)
+    try:
+        same = base64.urlsafe_b64encode(base64.urlsafe_b64decode(padded))
+    except (ValueError, binascii.Error):
+        return None
+    return padded if same == padded.encode() else None
 
 
 def _read(path: Path) -> tuple[_Stamp, MultiFernet]:
