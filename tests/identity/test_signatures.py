@@ -214,10 +214,12 @@ def test_a_credential_is_only_good_on_its_day() -> None:
         "SDK-HMAC-SHA256 Access=AK",
         "SDK-HMAC-SHA256 Access=AK, SignedHeaders=host",
         "SDK-HMAC-SHA256 Access=AK, SignedHeaders=x-sdk-date, Signature=00",
-        "SDK-HMAC-SHA256 Credential=AK, SignedHeaders=host, Signature=00",
-        "SDK-HMAC-SHA256 Credential=AK/1/2/3/aws4_request, SignedHeaders=host, Signature=00",
-        "V11-HMAC-SHA256 Credential=AK/20260101/eu-de/ims, SignedHeaders=host, Signature=00",
-        "SDK-HMAC-SM3 Access=AK, SignedHeaders=host, Signature=00",
+        "SDK-HMAC-SHA256 Access=AK, SignedHeaders=host, Signature=00",
+        "SDK-HMAC-SHA256 Access=AK, SignedHeaders=host;x-sdk-date, Signature=00, Access=AK2",
+        "SDK-HMAC-SHA256 Credential=AK, SignedHeaders=host;x-sdk-date, Signature=00",
+        "SDK-HMAC-SHA256 Credential=AK/1/2/3/aws4_request, SignedHeaders=host;x-sdk-date, Signature=00",
+        "V11-HMAC-SHA256 Credential=AK/20260101/eu-de/ims, SignedHeaders=host;x-sdk-date, Signature=00",
+        "SDK-HMAC-SM3 Access=AK, SignedHeaders=host;x-sdk-date, Signature=00",
     ],
 )
 def test_another_form_of_the_header_is_refused(authorization: str) -> None:

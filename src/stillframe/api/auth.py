@@ -6,6 +6,7 @@ Source: OpenStack Identity API v3, "Authentication and token management"; Open T
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable
 
 import msgspec
@@ -98,7 +99,7 @@ class AuthMiddleware:
             await self._app(scope, body.receive, send)
 
     async def _authenticate(self, scope: HTTPScope, body: "BufferedBody") -> Caller:
-        headers = _first_values(scope)
+        headers, repeated = _first_values(scope)
         token = headers.get(b"x-auth-token", b"").decode("latin-1").strip()
         if token:
             caller = await self._callers.of(token)
@@ -110,16 +111,19 @@ class AuthMiddleware:
             raw_path=scope["raw_path"],
             raw_query=scope["query_string"],
             headers=headers,
+            repeated=repeated,
         )
         wanted = _wanted_scope(request, scope["path"])
         return await identity.authenticate_signature(self._database, self._keys, request, wanted, body.read)
 
 
-def _first_values(scope: HTTPScope) -> dict[bytes, bytes]:
-    values: dict[bytes, bytes] = {}
-    for name, value in scope["headers"]:
-        values.setdefault(name, value)
-    return values
+def _first_values(scope: HTTPScope) -> tuple[dict[bytes, bytes], frozenset[bytes]]:
+    """The first value of each header, and which came more than once."""
+    pairs = list(scope["headers"])
+    values = dict(reversed(pairs))
+    if len(values) == len(pairs):
+        return values, frozenset()
+    return values, frozenset(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
 
 
 def _wanted_scope(request: signatures.SignedRequest, path: str) -> IdentityScope:

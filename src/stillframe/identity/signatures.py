@@ -6,7 +6,8 @@
 The first is signed with the secret itself, the second with a key derived from it by date, region and service. Clients
 build the text to sign from the request as they mean to send it and the wire does not tell everything (whether an empty
 body was none, in which order equal query keys were meant), so a few readings of the same request are tried; each of
-them covers the method, the path, the whole query, the signed headers and the body.
+them covers the method, the path, the query, the signed headers and the body. The second dialect covers the first value
+of each key of the query only; that is also the one which is read where one value is asked for.
 
 Source: huaweicloudsdkcore `signer/signer.py`; opentelekomcloud/gophertelekomcloud `signer_helper.go`.
 """
@@ -29,6 +30,19 @@ MAX_CLOCK_SKEW = timedelta(minutes=15)
 _DATE = "%Y%m%dT%H%M%SZ"
 _WHITESPACE = re.compile(rb"\s+")
 
+_READ_HERE = frozenset(
+    {
+        b"authorization",
+        b"host",
+        b"x-sdk-date",
+        b"x-sdk-content-sha256",
+        b"x-security-token",
+        b"x-project-id",
+        b"x-domain-id",
+    }
+)
+"""Headers that decide about a signed request, signed or not."""
+
 QueryPairs = list[tuple[bytes, bytes]]
 
 
@@ -40,6 +54,8 @@ class SignedRequest(msgspec.Struct, frozen=True, kw_only=True):
     raw_query: bytes
     headers: Mapping[bytes, bytes]
     """The first value of each header."""
+    repeated: frozenset[bytes] = frozenset()
+    """The names of headers that came more than once."""
 
     def header(self, name: str) -> str:
         return self.headers.get(name.encode("latin-1"), b"").decode("latin-1").strip()
@@ -62,10 +78,12 @@ def parse_signature(request: SignedRequest) -> Signature:
     Raises: UnauthenticatedError.
     """
     scheme, _, rest = request.header("authorization").partition(" ")
-    named = (part.strip().partition("=") for part in rest.split(","))
+    named = [part.strip().partition("=") for part in rest.split(",")]
     parts = {name.lower(): value for name, _, value in named}
     signed_headers = tuple(parts.get("signedheaders", "").lower().split(";"))
-    if scheme != ALGORITHM or "host" not in signed_headers or not parts.get("signature"):
+    if scheme != ALGORITHM or len(parts) != len(named) or not parts.get("signature"):
+        raise UnauthenticatedError
+    if not {"host", "x-sdk-date"} <= set(signed_headers) or _is_ambiguous(request, signed_headers):
         raise UnauthenticatedError
     access, credential_scope = _who(parts)
     sent_date = request.header("x-sdk-date")
@@ -77,6 +95,11 @@ def parse_signature(request: SignedRequest) -> Signature:
         sent_at=_parsed_date(sent_date),
         sent_date=sent_date,
     )
+
+
+def _is_ambiguous(request: SignedRequest, signed_headers: tuple[str, ...]) -> bool:
+    """Whether another value than the one that was signed might be read later on."""
+    return not request.repeated.isdisjoint({*_READ_HERE, *(name.encode("latin-1") for name in signed_headers)})
 
 
 def _who(parts: Mapping[str, str]) -> tuple[str, tuple[str, str, str] | None]:
