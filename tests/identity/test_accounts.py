@@ -174,7 +174,7 @@ async def foreign_project(home: Home) -> Project:
 async def test_a_user_sees_the_projects_with_a_role_and_an_administrator_all(
     home: Home, foreign_project: Project
 ) -> None:
-    assert await _projects(home, home.demo) == {home.project.id}
+    assert await _projects(home, home.demo, enabled=True) == {home.project.id}
     assert {home.project.id, foreign_project.id} <= await _projects(home, home.admin)
     assert {home.project.id, foreign_project.id} <= await _projects(home, await home.new_user(None, "te_admin"))
 

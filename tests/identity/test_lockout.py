@@ -1,9 +1,12 @@
 """Who guesses passwords is locked out: exactly, in every process, and without being told."""
 
 import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 from msgspec import structs
 
 from stillframe.config import Settings
@@ -73,6 +76,31 @@ async def test_many_guesses_at_once_are_counted_one_by_one(home: Home) -> None:
         row = await tx.first(tables.users.select().where(tables.users.c.id == user.id))
     assert row is not None
     assert row.failed_logins >= 2
+
+
+async def test_a_refusal_costs_the_same_whoever_it_is_about(home: Home) -> None:
+    """A commit takes some milliseconds: without one for unknown users the clock would tell who exists."""
+    known, locked = await home.new_user(), await home.new_user()
+    for _ in range(2):
+        await enters(home, locked, "wrong")
+    unknown = structs.replace(known, id="0" * 32)
+    commits, changed = [], []
+    engine = home.database.engine.sync_engine
+    with (
+        listening(engine, "commit", lambda _: commits.append(1)),
+        listening(engine, "before_cursor_execute", lambda *event: changed.append(event[2].split()[:2])),
+    ):
+        for user in (known, locked, unknown):
+            del commits[:], changed[:]
+            assert not await enters(home, user, "wrong")
+            assert (len(commits), changed.count(["UPDATE", "users"])) == (1, 1)
+
+
+@contextmanager
+def listening(engine: sa.Engine, event: str, listener: Callable[..., object]) -> Iterator[None]:
+    sa.event.listen(engine, event, listener)
+    yield
+    sa.event.remove(engine, event, listener)
 
 
 async def test_a_new_password_of_an_administrator_s_lifts_the_lock(home: Home) -> None:

@@ -170,9 +170,13 @@ async def _store(
 
 
 def require_whole_user(caller: Caller) -> None:
-    """A key carries all of a user's roles, so who acts with some of them cannot get one. Raises: ForbiddenError."""
+    """A key carries all of a user's roles and does not end, so who acts with some of them, or for a while, cannot get
+    one or change one. Raises: ForbiddenError.
+    """
     if caller.application_credential_id is not None:
         raise ForbiddenError("An application credential cannot be turned into an access key.")
+    if caller.is_restricted:
+        raise ForbiddenError("A temporary key cannot be turned into another credential.")
 
 
 async def create_key_of_user(
@@ -181,12 +185,18 @@ async def create_key_of_user(
     """Raises: ForbiddenError; NotFoundError; LimitExceededError; InvalidInputError for an unusable description."""
     _check_description(description)
     user = await show_user(tx, caller, user_id)
-    require_whole_user(caller)
-    is_own = user.id == caller.user_id or caller.is_platform_admin
-    if not is_own and await grant_rows.has_role(tx, user.id, PLATFORM_ADMIN):
-        # Whoever gets a user's key can do what the user can: no domain administrator becomes a platform's that way.
-        raise ForbiddenError
+    await _require_manager_of_keys(tx, caller, user.id)
     return await create_access_key(tx, keys, user.id, description)
+
+
+async def _require_manager_of_keys(tx: Transaction, caller: Caller, user_id: str) -> None:
+    """Whoever gets a user's key can do what the user can: no domain administrator becomes a platform's that way, or
+    takes a key from one. Raises: ForbiddenError.
+    """
+    require_whole_user(caller)
+    is_own = user_id == caller.user_id or caller.is_platform_admin
+    if not is_own and await grant_rows.has_role(tx, user_id, PLATFORM_ADMIN):
+        raise ForbiddenError
 
 
 async def list_keys_of_user(tx: Transaction, caller: Caller, user_id: str) -> list[AccessKey]:
@@ -204,11 +214,17 @@ async def show_key(tx: Transaction, caller: Caller, access: str) -> AccessKey:
     raise NotFoundError(f"Could not find credential: {access}.")
 
 
+async def _managed_key(tx: Transaction, caller: Caller, access: str) -> AccessKey:
+    key = await show_key(tx, caller, access)
+    await _require_manager_of_keys(tx, caller, key.user_id or "")
+    return key
+
+
 async def change_key(
     tx: Transaction, caller: Caller, access: str, *, enabled: bool | None, description: str | None
 ) -> AccessKey:
-    """What is None stays. Raises: NotFoundError; InvalidInputError."""
-    key = await show_key(tx, caller, access)
+    """What is None stays. Raises: NotFoundError; ForbiddenError; InvalidInputError."""
+    key = await _managed_key(tx, caller, access)
     changed = structs.replace(
         key,
         enabled=key.enabled if enabled is None else enabled,
@@ -220,8 +236,8 @@ async def change_key(
 
 
 async def delete_key(tx: Transaction, caller: Caller, access: str) -> None:
-    """Requests signed with it are refused from the commit on. Raises: NotFoundError."""
-    key = await show_key(tx, caller, access)
+    """Requests signed with it are refused from the commit on. Raises: NotFoundError; ForbiddenError."""
+    key = await _managed_key(tx, caller, access)
     await key_rows.delete_access_key(tx, key.access)
 
 

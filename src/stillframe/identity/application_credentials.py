@@ -35,9 +35,7 @@ def _require_own(caller: Caller, user_id: str, action: str) -> None:
     if caller.user_id != user_id:
         raise refusal(action)
     if caller.is_restricted:
-        raise ForbiddenError(
-            "Using method 'application_credential' is not allowed for managing additional application credentials."
-        )
+        raise ForbiddenError("What you authenticated with may not be used for managing application credentials.")
 
 
 async def create_app_credential(

@@ -38,6 +38,7 @@ class Kept(Struct, frozen=True, kw_only=True):
     user_id: str
     project_id: str | None = None
     blob_encrypted: str
+    access_hash: str | None = None
     extra: Json = {}
 
 
@@ -78,6 +79,7 @@ def _sealed(keys: TokenKeys, plain: Credential) -> Kept:
         user_id=plain.user_id,
         project_id=plain.project_id,
         blob_encrypted=keys.access_keys.encrypt(plain.blob.encode()),
+        access_hash=hash_access(_ec2_blob(plain.blob)["access"]) if plain.type == EC2 else None,
         extra=plain.extra,
     )
 
@@ -131,8 +133,11 @@ async def create_credential(
 
 
 async def _insert(tx: Transaction, keys: TokenKeys, new: Credential) -> None:
-    taken = f"Conflict occurred when attempting to store credential - Duplicate entry found with id {new.id}."
-    await records.insert(tx, credentials, _sealed(keys, new), taken=taken)
+    await records.insert(tx, credentials, _sealed(keys, new), taken=_taken(new))
+
+
+def _taken(wanted: Credential) -> str:
+    return f"Conflict occurred when attempting to store credential - Duplicate entry found with id {wanted.id}."
 
 
 async def _check(tx: Transaction, wanted: Credential) -> None:
@@ -162,18 +167,17 @@ def hash_access(access: str) -> str:
 async def change_credential(
     tx: Transaction, keys: TokenKeys, caller: Caller, an_id: str, fields: Mapping[str, Any], extra: Json
 ) -> Credential:
-    """Raises: NotFoundError; ForbiddenError; InvalidInputError."""
+    """An EC2 pair may get another access key and secret; its id stays.
+
+    Raises: NotFoundError; ForbiddenError; InvalidInputError; ConflictError when the access key is taken.
+    """
     before = await show_credential(tx, keys, caller, an_id, "update_credential")
     after = structs.replace(before, **fields, extra=before.extra | extra)
     _own(caller, after.user_id, "update_credential")
     await _check(tx, after)
-    if EC2 in (before.type, after.type):
-        was = _ec2_blob(before.blob).get("access") if before.type == EC2 else None
-        if after.type != before.type or _ec2_blob(after.blob)["access"] != was:
-            raise InvalidInputError("The access key of an ec2 credential cannot be changed.", field="blob")
     values = structs.asdict(_sealed(keys, after))
     del values["id"]
-    await records.update(tx, credentials, an_id, taken="It is there already.", **values)
+    await records.update(tx, credentials, an_id, taken=_taken(after), **values)
     return after
 
 
@@ -225,19 +229,34 @@ async def show_ec2(tx: Transaction, keys: TokenKeys, caller: Caller, user_id: st
     """Raises: NotFoundError; ForbiddenError."""
     user = await show_user(tx, caller, user_id)
     _own(caller, user.id, "ec2_get_credential")
-    kept = await records.get(tx, credentials, Kept, hash_access(access))
-    if kept is None or kept.user_id != user.id or kept.type != EC2:
+    return _pair(_opened(keys, await _kept_ec2(tx, user.id, access)))
+
+
+async def _kept_ec2(tx: Transaction, user_id: str, access: str) -> Kept:
+    kept = await _find_kept(tx, access)
+    if kept is None or kept.user_id != user_id:
         raise NotFoundError(f"Could not find credential: {access}.")
-    return _pair(_opened(keys, kept))
+    return kept
+
+
+async def _find_kept(tx: Transaction, access: str) -> Kept | None:
+    found = await records.find_all(tx, credentials, Kept, credentials.c.access_hash == hash_access(access))
+    return found[0] if found else None
 
 
 async def delete_ec2(tx: Transaction, keys: TokenKeys, caller: Caller, user_id: str, access: str) -> None:
     """Raises: NotFoundError; ForbiddenError."""
-    found = await show_ec2(tx, keys, caller, user_id, access)
-    await records.delete(tx, credentials, hash_access(found.access))
+    await show_ec2(tx, keys, caller, user_id, access)
+    await records.delete(tx, credentials, (await _kept_ec2(tx, user_id, access)).id)
+
+
+async def list_secrets(tx: Transaction, keys: TokenKeys, user_id: str, kind: str) -> list[str]:
+    """Of all the user's credentials of a type. Whoever asks."""
+    where = credentials.c.user_id == user_id, credentials.c.type == kind
+    return [_opened(keys, each).blob for each in await records.find_all(tx, credentials, Kept, *where)]
 
 
 async def find_ec2(tx: Transaction, keys: TokenKeys, access: str) -> Ec2Pair | None:
     """Whoever asks."""
-    kept = await records.get(tx, credentials, Kept, hash_access(access))
-    return _pair(_opened(keys, kept)) if kept is not None and kept.type == EC2 else None
+    kept = await _find_kept(tx, access)
+    return _pair(_opened(keys, kept)) if kept is not None else None

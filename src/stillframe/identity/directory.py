@@ -42,7 +42,13 @@ async def domain_filter(tx: Transaction, domain_id: str | None) -> str | None:
 async def list_visible_projects(
     tx: Transaction, caller: Caller, wanted: ProjectFilter, query: ListQuery = WHOLE_LIST
 ) -> list[Project]:
-    """Raises: ForbiddenError for a name in the form of an id that is not there or not the caller's to see."""
+    """Who manages no projects is shown their own when they say what they look for.
+
+    Raises: ForbiddenError, as Keystone does, for the list of everything, whereupon clients ask for their own; and for a
+    name in the form of an id that is not there or not the caller's to see.
+    """
+    if not caller.is_admin and wanted == ProjectFilter() and not query.filters:
+        raise refusal("list_projects")
     wanted = wanted._replace(
         domain_id=await domain_filter(tx, wanted.domain_id), parent_id=await domain_filter(tx, wanted.parent_id)
     )

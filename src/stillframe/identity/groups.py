@@ -50,8 +50,19 @@ async def show_group(tx: Transaction, caller: Caller, group_id: str, action: str
     return group
 
 
+async def _managed_group(tx: Transaction, caller: Caller, group_id: str, action: str) -> Group:
+    """A group the caller may change: one that administers the platform is the platform's.
+
+    Raises: NotFoundError; ForbiddenError.
+    """
+    group = await show_group(tx, caller, group_id, action)
+    if not caller.is_platform_admin and await grant_rows.group_has_admin_role(tx, group.id):
+        raise refusal(action)
+    return group
+
+
 async def create_group(tx: Transaction, caller: Caller, fields: Mapping[str, Any], extra: Json) -> Group:
-    """Raises: ForbiddenError; InvalidInputError; ConflictError when the name is taken."""
+    """Raises: ForbiddenError; NotFoundError for an unknown domain; ConflictError when the name is taken."""
     domain = await domain_for_new(tx, caller, fields.get("domain_id"), "create_group")
     group = Group(
         id=new_hex_id(),
@@ -66,7 +77,7 @@ async def create_group(tx: Transaction, caller: Caller, fields: Mapping[str, Any
 
 async def change_group(tx: Transaction, caller: Caller, group_id: str, fields: Mapping[str, Any], extra: Json) -> Group:
     """Raises: NotFoundError; ForbiddenError; InvalidInputError; ConflictError when the name is taken."""
-    before = await show_group(tx, caller, group_id, "update_group")
+    before = await _managed_group(tx, caller, group_id, "update_group")
     if fields.get("domain_id") not in (None, before.domain_id):
         raise InvalidInputError("Cannot change Domain ID.", field="domain_id")
     after = structs.replace(
@@ -82,8 +93,8 @@ async def change_group(tx: Transaction, caller: Caller, group_id: str, fields: M
 
 async def delete_group(tx: Transaction, caller: Caller, group_id: str) -> None:
     """Its members lose at once what they had by it. Raises: NotFoundError; ForbiddenError."""
-    group = await show_group(tx, caller, group_id, "delete_group")
     await grant_rows.lock_grants(tx)
+    group = await _managed_group(tx, caller, group_id, "delete_group")
     members = await account_rows.list_member_ids(tx, [group.id])
     await records.delete(tx, groups, group.id)
     await effective.refresh_users(tx, members)
@@ -105,20 +116,19 @@ async def check_member(tx: Transaction, caller: Caller, group_id: str, user_id: 
 
 async def add_member(tx: Transaction, caller: Caller, group_id: str, user_id: str) -> None:
     """Counts at once. Raises: NotFoundError; ForbiddenError."""
-    group = await show_group(tx, caller, group_id, "add_user_to_group")
+    await grant_rows.lock_grants(tx)
+    group = await _managed_group(tx, caller, group_id, "add_user_to_group")
     user = await show_user(tx, caller, user_id)
     require_domain_admin(caller, user.domain_id, "add_user_to_group")
-    await grant_rows.lock_grants(tx)
-    if not caller.is_platform_admin and await grant_rows.group_has_admin_role(tx, group.id):
-        raise refusal("add_user_to_group")
     await account_rows.add_member(tx, group.id, user.id)
     await effective.refresh_users(tx, {user.id})
 
 
 async def remove_member(tx: Transaction, caller: Caller, group_id: str, user_id: str) -> None:
     """Counts at once, for tokens that are out already too. Raises: NotFoundError; ForbiddenError."""
-    await check_member(tx, caller, group_id, user_id)
     await grant_rows.lock_grants(tx)
+    await _managed_group(tx, caller, group_id, "remove_user_from_group")
+    await check_member(tx, caller, group_id, user_id)
     await account_rows.remove_member(tx, group_id, user_id)
     await effective.refresh_users(tx, {user_id})
     await effective.require_an_admin_left(tx)

@@ -7,6 +7,7 @@ password.
 
 import asyncio
 import os
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from weakref import WeakKeyDictionary
 
@@ -29,10 +30,21 @@ def _turn() -> asyncio.Semaphore:
     return _turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(os.cpu_count() or 1))
 
 
+async def _nothing_more(_: User) -> bool:
+    return True
+
+
 async def authenticate_password(
-    database: Database, settings: Settings, login: PasswordLogin, *, expired_too: bool = False
+    database: Database,
+    settings: Settings,
+    login: PasswordLogin,
+    *,
+    expired_too: bool = False,
+    holds_too: Callable[[User], Awaitable[bool]] = _nothing_more,
 ) -> User:
-    """Takes equally long for a wrong password, an unknown user and one who is locked out.
+    """`holds_too` is asked about whose password is right; failing it counts like a wrong password.
+
+    Takes equally long, a commit included, for a wrong password, an unknown user and one who is locked out.
 
     Raises: UnauthenticatedError.
     """
@@ -40,11 +52,8 @@ async def authenticate_password(
         found = await _find(database, login)
         locked = found is None or _is_locked(settings, found)
         matches = await password_matches(None if found is None or locked else found.password_hash, login.password)
-        if found is None:
-            raise UnauthenticatedError
-        if not matches and not locked:
-            await _count_failure(database, settings, found)
-        if not matches:
+        if found is None or not (matches and await holds_too(found.user)):
+            await _count_failure(database, settings, None if found is None or locked else found.user)
             raise UnauthenticatedError
     if not await _may_enter(database, settings, found, expired_too=expired_too):
         raise UnauthenticatedError
@@ -67,12 +76,16 @@ def _duration(settings: Settings) -> timedelta:
     return timedelta(seconds=settings.login_lock_s)
 
 
-async def _count_failure(database: Database, settings: Settings, row: LoginRow) -> None:
+async def _count_failure(database: Database, settings: Settings, user: User | None) -> None:
+    """Nobody's failure is not counted, but costs a commit, too: else the time it takes tells which users there are."""
     if not settings.login_failures_limit:
         return
     now = utcnow()
     async with database.writing() as tx:
-        await account_rows.count_failed_login(tx, row.user.id, now, starts_anew_before=now - _duration(settings))
+        if user is None:
+            await account_rows.count_nothing(tx)
+        else:
+            await account_rows.count_failed_login(tx, user.id, now, starts_anew_before=now - _duration(settings))
 
 
 async def _may_enter(database: Database, settings: Settings, row: LoginRow, *, expired_too: bool) -> bool:

@@ -77,7 +77,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """The request is for the whole system."""
     application_credential_id: str | None = None
     is_restricted: bool = False
-    """Got with an application credential that may not make or delete others."""
+    """May make no further credentials: came with an application credential that may not, or a temporary key."""
     access_rules: tuple[AccessRule, ...] | None = None
     """When there are any, nothing else may be asked for."""
 
@@ -349,6 +349,18 @@ class DomainRef(msgspec.Struct, frozen=True, kw_only=True):
     name: str | None = None
 
 
+WITH_PASSCODE = ("password", "totp")
+
+
+class Passcode(msgspec.Struct, frozen=True, kw_only=True):
+    """What a user's device shows at the moment; the user is named as with the password."""
+
+    user_id: str | None
+    user_name: str | None
+    domain: DomainRef
+    digits: str
+
+
 class PasswordLogin(msgspec.Struct, frozen=True, kw_only=True):
     """A user named by id, or by name and domain, and the password."""
 
@@ -356,6 +368,11 @@ class PasswordLogin(msgspec.Struct, frozen=True, kw_only=True):
     user_name: str | None
     domain: DomainRef
     password: str
+    passcode: Passcode | None = None
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        return ("password",) if self.passcode is None else WITH_PASSCODE
 
 
 class TokenLogin(msgspec.Struct, frozen=True, kw_only=True):

@@ -36,7 +36,10 @@ async def create_project(tx: Transaction, caller: Caller, fields: Mapping[str, A
     parent_id = fields.get("parent_id")
     parent = await account_rows.get_project(tx, parent_id) if parent_id else None
     domain_id = fields.get("domain_id") or (parent.domain_id if parent else parent_id)
-    domain = await domain_for_new(tx, caller, domain_id, "create_project")
+    try:
+        domain = await domain_for_new(tx, caller, domain_id, "create_project")
+    except NotFoundError as error:
+        raise InvalidInputError(error.message, field="domain_id") from None
     if parent_id and parent is None and parent_id not in (domain.id, fields.get("domain_id")):
         raise InvalidInputError(f"Could not find project: {parent_id}.", field="parent_id")
     if parent is not None and parent.domain_id != domain.id:

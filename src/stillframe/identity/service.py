@@ -13,7 +13,7 @@ from msgspec import structs
 from stillframe.config import Settings
 from stillframe.db import Database, Transaction
 from stillframe.errors import ForbiddenError, NotFoundError, UnauthenticatedError
-from stillframe.identity import signatures, standings
+from stillframe.identity import second_factors, signatures, standings
 from stillframe.identity.access_keys import (
     BucketAccount,
     NewKey,
@@ -129,7 +129,7 @@ async def log_in(
     """
     match login:
         case PasswordLogin():
-            found = _LoggedIn(await authenticate_password(database, settings, login), ("password",))
+            found = await _by_password(database, keys, settings, login)
         case TokenLogin():
             found = await _by_token(database, keys, login.token)
         case AppCredentialLogin():
@@ -149,6 +149,16 @@ async def log_in(
             parent_id=found.parent_id,
             credential=found.credential,
         )
+
+
+async def _by_password(database: Database, keys: TokenKeys, settings: Settings, login: PasswordLogin) -> _LoggedIn:
+    async def holds_too(user: User) -> bool:
+        given = login.passcode
+        if given is not None and not await second_factors.passcode_matches(database, keys, user, given):
+            return False
+        return second_factors.suffice(user, login.methods)
+
+    return _LoggedIn(await authenticate_password(database, settings, login, holds_too=holds_too), login.methods)
 
 
 async def _by_token(database: Database, keys: TokenKeys, text: str) -> _LoggedIn:
@@ -353,7 +363,8 @@ async def authenticate_signature(
         raise UnauthenticatedError
     if scope.is_unscoped and standing.project and not standing.holds(Scope(project_id=standing.project.id)):
         raise UnauthenticatedError
-    return standing.caller(expires_at=signature.sent_at + signatures.MAX_CLOCK_SKEW, token_id=None)
+    caller = standing.caller(expires_at=_end(row.key.expires_at) or now + TOKEN_LIFETIME, token_id=None)
+    return structs.replace(caller, is_restricted=row.key.kind is AccessKeyKind.TEMPORARY)
 
 
 def _check_key(row: key_rows.KeyRow, scope: Scope, security_token: str, now: datetime) -> None:

@@ -173,8 +173,10 @@ revoked_tokens = sa.Table(
 credentials = sa.Table(
     "credentials",
     metadata,
-    # 64 characters: the id of an EC2 credential is the SHA-256 of its access key.
+    # 64 characters: the id of an EC2 credential is the SHA-256 of the access key it was made with.
     sa.Column("id", sa.String(64), primary_key=True),
+    # That of the access key an EC2 credential has now.
+    sa.Column("access_hash", sa.String(64), unique=True),
     sa.Column("type", sa.String(255), nullable=False),
     _of("users", "user_id"),
     sa.Column("project_id", sa.String(64), index=True),

@@ -13,7 +13,7 @@ from msgspec import structs
 
 from stillframe.config import Settings
 from stillframe.db import Database, Transaction
-from stillframe.errors import ForbiddenError, InvalidInputError, UnauthenticatedError
+from stillframe.errors import ForbiddenError, InvalidInputError, NotFoundError, UnauthenticatedError
 from stillframe.identity import effective, logins
 from stillframe.identity.directory import show_user
 from stillframe.identity.model import (
@@ -51,13 +51,13 @@ USER_OPTIONS: dict[str, type] = {
 async def domain_for_new(tx: Transaction, caller: Caller, domain_id: str | None, action: str) -> Domain:
     """The domain something shall be made in: the caller's when none is named.
 
-    Raises: ForbiddenError; InvalidInputError when there is none.
+    Raises: ForbiddenError; NotFoundError.
     """
     asked = domain_id or caller.at_domain_id or (caller.domain_id if caller.is_platform_admin else "")
     domain = await account_rows.find_domain(tx, DomainRef(id=asked))
     require_domain_admin(caller, domain.id if domain else None, action)
     if domain is None:
-        raise InvalidInputError(f"Could not find domain: {asked}.", field="domain_id")
+        raise NotFoundError(f"Could not find domain: {asked}.")
     return domain
 
 
@@ -66,7 +66,8 @@ async def create_user(
 ) -> User:
     """Takes the database: no transaction is held while the password is hashed.
 
-    Raises: ForbiddenError; InvalidInputError; ConflictError when the name is taken.
+    Raises: ForbiddenError; NotFoundError for an unknown domain; InvalidInputError; ConflictError when the name is
+    taken.
     """
     async with database.reading() as tx:
         domain = await domain_for_new(tx, caller, fields.get("domain_id"), "create_user")

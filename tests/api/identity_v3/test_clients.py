@@ -54,7 +54,9 @@ async def test_openstacksdk_logs_in_and_finds_its_project(home: Home, address: s
         with connect(address, PASSWORDS["demo"]) as cloud:
             found = cloud.identity.find_project("eu-de")
             image_url = cloud.session.get_endpoint(service_type="image", interface="public", region_name="eu-de")
-            return cloud.current_project_id, [found.id, *(each.id for each in cloud.identity.projects())], image_url
+            own = [each.id for each in cloud.identity.user_projects(cloud.current_user_id)]
+            named = [each.id for each in cloud.identity.projects(name="eu-de")]
+            return cloud.current_project_id, [found.id, *own, *named], image_url
 
     project_id, found, image_url = await asyncio.to_thread(drive)
     assert {project_id, *found} == {home.project.id}

@@ -1,12 +1,18 @@
 """Access keys and temporary keys through the door."""
 
+import json
 import re
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
+from huaweicloudsdkcore.auth.credentials import BasicCredentials
+from huaweicloudsdkcore.sdk_request import SdkRequest
+from huaweicloudsdkcore.signer.signer import Signer
 
 from stillframe.identity.model import User
+from stillframe.kit.clock import utcnow
 from tests.identity.home import Home
 
 KEYS = "/v3.0/OS-CREDENTIAL/credentials"
@@ -111,3 +117,63 @@ async def test_a_lifetime_outside_of_15_minutes_to_a_day_is_refused(home: Home, 
 async def test_agencies_are_not_offered(home: Home) -> None:
     body = {"auth": {"identity": {"methods": ["assume_role"], "assume_role": {"agency_name": "x"}}}}
     assert (await call(home, home.demo, "POST", TEMPORARY, body)).status_code == 400
+
+
+def signed(method: str, path: str, key: dict[str, Any], body: object) -> dict[str, str]:
+    """The headers of a request to the identity service as the Huawei SDK signs it."""
+    headers = {"Content-Type": "application/json", "User-Agent": "sdk"}
+    if "securitytoken" in key:
+        headers["X-Security-Token"] = key["securitytoken"]
+    request = SdkRequest(
+        method=method,
+        schema="http",
+        host="iam.test:5000",
+        resource_path=path,
+        query_params=[],
+        header_params=headers,
+        body=json.dumps(body).encode(),
+    )
+    return dict(Signer(BasicCredentials(key["access"], key["secret"])).sign(request).header_params)
+
+
+async def ask_signed(home: Home, key: dict[str, Any], method: str, path: str, body: object) -> httpx.Response:
+    async with home.client() as http:
+        headers = signed(method, path, key, body)
+        return await http.request(method, path, content=json.dumps(body).encode(), headers=headers)
+
+
+async def test_a_signed_request_gets_a_temporary_key_for_as_long_as_it_asks(home: Home) -> None:
+    key = await create(home, await home.new_user())
+    answer = await ask_signed(home, key, "POST", TEMPORARY, trade(duration_seconds=3600))
+    assert answer.status_code == 201, answer.text
+    lasts = datetime.fromisoformat(answer.json()["credential"]["expires_at"]) - utcnow()
+    assert timedelta(minutes=59) < lasts <= timedelta(hours=1)
+
+
+async def test_a_temporary_key_makes_nothing_that_outlives_it(home: Home) -> None:
+    """Else who got it for a quarter of an hour would have it for good."""
+    user = await home.new_user()
+    lasting = await create(home, user)
+    temporary = (await call(home, user, "POST", TEMPORARY, trade())).json()["credential"]
+    assert (await ask_signed(home, temporary, "GET", f"/v3/users/{user.id}", None)).status_code == 200
+    for method, path, body in (
+        ("POST", TEMPORARY, trade()),
+        ("POST", KEYS, {"credential": {"user_id": user.id}}),
+        ("PUT", f"{KEYS}/{lasting['access']}", {"credential": {"status": "inactive"}}),
+        ("DELETE", f"{KEYS}/{lasting['access']}", None),
+        ("POST", f"/v3/users/{user.id}/credentials/OS-EC2", {"tenant_id": home.project.id}),
+        ("POST", f"/v3/users/{user.id}/application_credentials", {"application_credential": {"name": "a"}}),
+        ("POST", "/v3/credentials", {"credential": {"type": "cert", "blob": "b"}}),
+    ):
+        assert (await ask_signed(home, temporary, method, path, body)).status_code == 403, path
+    assert (await call(home, user, "GET", f"{KEYS}/{lasting['access']}")).json()["credential"]["status"] == "active"
+
+
+async def test_the_keys_of_a_platform_s_administrator_are_nothing_to_one_of_a_domain(home: Home) -> None:
+    manager, user = await home.new_user(None, "te_admin"), await home.new_user()
+    key = home.accounts["admin"].access_key
+    for method, body in (("PUT", {"credential": {"status": "inactive"}}), ("DELETE", None)):
+        answer = await call(home, manager, method, f"{KEYS}/{key}", body)
+        assert (answer.status_code, answer.json()["error_code"]) == (403, "IAM.0003")
+    theirs = f"{KEYS}/{(await create(home, user))['access']}"
+    assert (await call(home, manager, "DELETE", theirs)).status_code == 204

@@ -229,6 +229,31 @@ async def test_members_of_a_group_hold_what_it_is_granted_for_as_long_as_they_ar
     await admin.ask("DELETE", membership, status=404)
 
 
+async def test_a_group_that_administers_the_platform_is_not_for_a_domain_s_administrator(
+    admin: Admin, home: Home
+) -> None:
+    group, user = await admin.make("group"), await admin.make("user")
+    membership = f"/groups/{group['id']}/users/{user['id']}"
+    await admin.ask("PUT", membership, status=204)
+    await admin.ask("PUT", f"/system/groups/{group['id']}/roles/{await role_id(admin, 'admin')}", status=204)
+    manager = await home.new_user(None, "te_admin")
+    async with home.client((await home.token(manager)).text) as http:
+        door = Admin(http)
+        await door.ask("HEAD", membership, status=204)
+        for method, path in (
+            ("DELETE", membership),
+            ("PUT", f"/groups/{group['id']}/users/{manager.id}"),
+            ("DELETE", f"/groups/{group['id']}"),
+            ("PATCH", f"/groups/{group['id']}"),
+        ):
+            await door.ask(method, path, {"group": {"description": "x"}}, status=403)
+
+
+@pytest.mark.parametrize("kind", ["user", "group"])
+async def test_nothing_is_made_in_a_domain_that_is_not_there(admin: Admin, kind: str) -> None:
+    await admin.ask("POST", f"/{kind}s", {kind: {"name": unique(), "domain_id": "0" * 32}}, status=404)
+
+
 @pytest.mark.parametrize("actor", ["user", "group"])
 @pytest.mark.parametrize("target", ["project", "domain", "system"])
 @pytest.mark.parametrize("inherited", [False, True], ids=["direct", "inherited"])

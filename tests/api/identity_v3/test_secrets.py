@@ -107,7 +107,7 @@ async def test_access_rules_bound_what_may_be_asked_for(own: Any, home: Home) ->
     rule = {"service": "identity", "method": "GET", "path": "/v3/users/*"}
     made = await make_app(own, access_rules=[rule])
     (kept,) = made["access_rules"]
-    assert kept == kept | rule
+    assert kept == {**rule, "id": kept["id"]}
     answer = await token_with(home, {"id": made["id"], "secret": made["secret"]})
     assert answer.json()["token"]["application_credential"]["access_rules"] == [{**rule, "id": kept["id"]}]
     async with home.client(answer.headers["x-subject-token"]) as http:
@@ -121,7 +121,8 @@ async def test_access_rules_bound_what_may_be_asked_for(own: Any, home: Home) ->
             assert (await http.request(method, path, json={})).status_code == 401
     rules = f"/users/{user.id}/access_rules"
     assert [each["id"] for each in (await door.ask("GET", rules))["access_rules"]] == [kept["id"]]
-    assert (await door.ask("GET", f"{rules}/{kept['id']}"))["access_rule"] == kept
+    shown = (await door.ask("GET", f"{rules}/{kept['id']}"))["access_rule"]
+    assert shown == kept | {"links": {"self": f"http://iam.test:5000/v3{rules}/{kept['id']}"}}
     await door.ask("DELETE", f"{rules}/{kept['id']}", status=403)
     again = await make_app(own, access_rules=[{"id": kept["id"]}])
     assert again["access_rules"] == [kept]
@@ -180,6 +181,28 @@ async def test_an_ec2_pair_opens_the_buckets_of_its_project(own: Any, home: Home
     assert await opened() is None
     for broken in ({"type": "ec2", "blob": "{}"}, {"type": "ec2", "blob": "x", "project_id": home.project.id}):
         await door.ask("POST", "/credentials", {"credential": {**broken, "user_id": user.id}}, status=400)
+
+
+async def test_an_ec2_pair_that_is_changed_opens_what_it_says_now(own: Any, home: Home) -> None:
+    door, user = own
+
+    def body(access: str, secret: str) -> dict[str, Any]:
+        blob = json.dumps({"access": access, "secret": secret})
+        return {"credential": {"type": "ec2", "blob": blob, "project_id": home.project.id}}
+
+    async def opened(access: str) -> object:
+        async with home.database.reading() as tx:
+            return await identity.lookup_access_key(tx, home.keys, access)
+
+    old, new = unique("old"), unique("new")
+    made = (await door.ask("POST", "/credentials", body(old, "a"), status=201))["credential"]
+    changed = (await door.ask("PATCH", f"/credentials/{made['id']}", body(new, "b")))["credential"]
+    assert changed == made | {"blob": changed["blob"]}
+    assert await opened(old) is None
+    assert await opened(new) == (new, "b", home.project.id)
+    await door.ask("POST", "/credentials", body(new, "c"), status=409)
+    await door.ask("DELETE", f"/users/{user.id}/credentials/OS-EC2/{new}", status=204)
+    await door.ask("GET", f"/credentials/{made['id']}", status=404)
 
 
 # --- the catalog -----------------------------------------------------------------------------------------------------

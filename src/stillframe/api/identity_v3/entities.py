@@ -216,7 +216,9 @@ def access_rule_to_wire(rule: AccessRule, user_id: str, base: str) -> Wire:
 
 def app_credential_to_wire(view: AppCredentialView, base: str) -> Wire:
     one = view.credential
-    rules = [access_rule_to_wire(rule, one.user_id, base) for rule in view.access_rules]
+    rules = [
+        {"id": rule.id, "service": rule.service, "method": rule.method, "path": rule.path} for rule in view.access_rules
+    ]
     return {
         "id": one.id,
         "name": one.name,

@@ -7,14 +7,16 @@ import base64
 from typing import Any, TypeVar
 
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType, structs
 
 from stillframe.errors import InvalidInputError
 from stillframe.identity.model import (
+    WITH_PASSCODE,
     AppCredentialLogin,
     AppCredentialView,
     DomainRef,
     Login,
+    Passcode,
     PasswordLogin,
     ProjectRef,
     ScopeRef,
@@ -38,9 +40,10 @@ class UserBody(Struct):
     name: str | None = None
     domain: DomainBody | None = None
     password: str | None = None
+    passcode: str | None = None
 
 
-class PasswordBody(Struct):
+class UserProofBody(Struct):
     user: UserBody
 
 
@@ -57,7 +60,8 @@ class AppCredentialBody(Struct):
 
 class IdentityBody(Struct):
     methods: list[str]
-    password: PasswordBody | None = None
+    password: UserProofBody | None = None
+    totp: UserProofBody | None = None
     token: TokenIdBody | None = None
     application_credential: AppCredentialBody | None = None
 
@@ -103,13 +107,15 @@ def login_of(body: LoginBody) -> Login:
     methods = set(identity.methods)
     if methods == {"password"} and identity.password is not None:
         return _password_login(identity.password.user)
+    if methods == {"password", "totp"} and identity.password is not None and identity.totp is not None:
+        return structs.replace(_password_login(identity.password.user), passcode=_passcode(identity.totp.user))
     if methods == {"token"} and identity.token is not None:
         return TokenLogin(token=identity.token.id)
     if methods == {"application_credential"} and identity.application_credential is not None:
         return _app_credential_login(identity.application_credential)
     raise InvalidInputError(
-        "Expecting one of the methods password, token and application_credential in auth.identity, and a member of "
-        "that name.",
+        "Expecting one of the methods password, token and application_credential in auth.identity, or password and "
+        "totp, and members of those names.",
         field="methods",
     )
 
@@ -117,8 +123,7 @@ def login_of(body: LoginBody) -> Login:
 def _app_credential_login(given: AppCredentialBody) -> AppCredentialLogin:
     user = given.user or UserBody()
     domain = _domain_ref(user.domain)
-    named = given.name and (user.id or (user.name and (domain.id or domain.name)))
-    if given.secret is None or not (given.id or named):
+    if given.secret is None or not (given.id or (given.name and _is_named(user, domain))):
         raise InvalidInputError(
             "Expecting application_credential.id, or application_credential.name and user, and a secret.",
             field="application_credential",
@@ -135,10 +140,20 @@ def _app_credential_login(given: AppCredentialBody) -> AppCredentialLogin:
 
 def _password_login(user: UserBody) -> PasswordLogin:
     domain = _domain_ref(user.domain)
-    named = user.name and (domain.id or domain.name)
-    if user.password is None or not (user.id or named):
+    if user.password is None or not _is_named(user, domain):
         raise InvalidInputError("Expecting user.id, or user.name and user.domain, and user.password.", field="user")
     return PasswordLogin(user_id=user.id or None, user_name=user.name, domain=domain, password=user.password)
+
+
+def _passcode(user: UserBody) -> Passcode:
+    domain = _domain_ref(user.domain)
+    if user.passcode is None or not _is_named(user, domain):
+        raise InvalidInputError("Expecting user.id, or user.name and user.domain, and user.passcode.", field="user")
+    return Passcode(user_id=user.id or None, user_name=user.name, domain=domain, digits=user.passcode)
+
+
+def _is_named(user: UserBody, domain: DomainRef) -> bool:
+    return bool(user.id or (user.name and (domain.id or domain.name)))
 
 
 def scope_of(body: LoginBody) -> ScopeRef:
@@ -221,6 +236,7 @@ class TokenWire(Struct, frozen=True, kw_only=True):
     methods: tuple[str, ...]
     expires_at: str
     issued_at: str
+    mfa_authn_at: str | UnsetType = UNSET
     audit_ids: list[str]
     user: TokenUser
     project: NamedIn | UnsetType = UNSET
@@ -251,6 +267,7 @@ def token_document(token: Token, catalog: Raw | None) -> TokenDocument:
             methods=claims.methods,
             expires_at=iso_micros_z(claims.expires_at),
             issued_at=iso_micros_z(claims.issued_at),
+            mfa_authn_at=iso_micros_z(claims.issued_at) if claims.methods == WITH_PASSCODE else UNSET,
             audit_ids=[_audit_id(an_id) for an_id in (claims.token_id, claims.parent_id) if an_id],
             user=TokenUser(
                 user.id,

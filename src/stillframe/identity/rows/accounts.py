@@ -274,6 +274,12 @@ async def count_failed_login(tx: Transaction, user_id: str, now: datetime, *, st
     await tx.execute(sa.update(users).where(users.c.id == user_id).values(failed_logins=counted, last_failed_at=now))
 
 
+async def count_nothing(tx: Transaction) -> None:
+    """The same work as `count_failed_login` and no change."""
+    somebody = sa.select(sa.func.min(users.c.id)).scalar_subquery()
+    await tx.execute(sa.update(users).where(users.c.id == somebody).values(failed_logins=users.c.failed_logins))
+
+
 async def forget_failed_logins(tx: Transaction, user_id: str) -> None:
     await tx.execute(sa.update(users).where(users.c.id == user_id).values(failed_logins=0, last_failed_at=None))
 

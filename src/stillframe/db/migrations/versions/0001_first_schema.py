@@ -836,13 +836,15 @@ def upgrade() -> None:
 
     op.create_table('credentials',
     sa.Column('id', sa.String(length=64), nullable=False),
+    sa.Column('access_hash', sa.String(length=64), nullable=True),
     sa.Column('type', sa.String(length=255), nullable=False),
     sa.Column('user_id', sa.String(length=32), nullable=False),
     sa.Column('project_id', sa.String(length=64), nullable=True),
     sa.Column('blob_encrypted', sa.Text(), nullable=False),
     sa.Column('extra', sa.JSON(), nullable=False),
     sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_credentials_user_id'), ondelete='CASCADE'),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_credentials'))
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_credentials')),
+    sa.UniqueConstraint('access_hash', name=op.f('uq_credentials_access_hash'))
     )
     with op.batch_alter_table('credentials', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_credentials_project_id'), ['project_id'], unique=False)
