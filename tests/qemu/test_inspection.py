@@ -4,6 +4,8 @@ import contextlib
 import shutil
 import struct
 import subprocess
+import time
+import uuid
 from pathlib import Path
 
 import pytest
@@ -307,3 +309,66 @@ def test_noise_behind_a_magic_number_is_no_accident(
     path.write_bytes(magic + rest)
     with contextlib.suppress(InvalidInputError):
         assert _inspect(path, GIB, None).format == "raw"
+
+
+def _many_tables(cluster_bits: int, tables: int) -> bytes:
+    """A qcow2 file whose second-level tables lie on top of each other, a sector apart."""
+    cluster = 1 << cluster_bits
+    header = struct.pack(">4sIQIIQIIQQIIQ", b"QFI\xfb", 3, 0, 0, cluster_bits, GIB, 0, tables, cluster, 0, 0, 0, 0)
+    header += struct.pack(">QQQII", 0, 0, 0, 4, 104)
+    first = b"".join(struct.pack(">Q", 2 * cluster + 512 * number) for number in range(tables))
+    return header.ljust(cluster, b"\0") + first.ljust(cluster, b"\0") + bytes(cluster + 512 * tables)
+
+
+async def test_a_small_file_with_large_tables_is_refused_at_once(tmp_path: Path) -> None:
+    """Else a file of a megabyte would keep the service busy for days."""
+    path = tmp_path / "tables"
+    path.write_bytes(_many_tables(21, 4000))
+    started = time.process_time()
+    assert await refusal(path) == "The image file is damaged: its tables overlap."
+    assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize("kind", ["vdi", "vhd", "vhdx", "qed", "vmdk"])
+async def test_a_disk_whose_parts_are_in_one_place_is_refused(
+    samples: dict[str, Path], tmp_path: Path, kind: str
+) -> None:
+    """A few megabytes would become a disk of any size, every part of it the same bytes."""
+    path = tmp_path / "disk"
+    driver = KINDS[kind][0]
+    tool("qemu-img", "create", "-q", "-f", driver, *KINDS[kind][2], str(path), "1G")
+    write_pattern(path, 7, "0", "1M", driver)
+    content = bytearray(path.read_bytes())
+    table, entry, count = _table_of(kind, content)
+    content[table : table + len(entry) * count] = entry * count
+    path.write_bytes(content)
+    assert "parts of the disk are in the same place" in await refusal(path)
+
+
+def _table_of(kind: str, content: bytearray) -> tuple[int, bytes, int]:
+    """Where the table of the disk's blocks is, its first entry, and how many it has room for."""
+    match kind:
+        case "vdi":
+            (table,) = struct.unpack_from("<I", content, 0x154)
+            width, count = 4, 1024
+        case "vhd":
+            (header,) = struct.unpack_from(">Q", content, 16)
+            (table,) = struct.unpack_from(">Q", content, header + 16)
+            width, count = 4, 512
+        case "vhdx":
+            number = 0 if uuid_at(content, 192 * 1024 + 16) == "2dc27766-f623-4200-9d64-115e9bfd4a08" else 1
+            (table,) = struct.unpack_from("<Q", content, 192 * 1024 + 16 + 32 * number + 16)
+            width, count = 8, 16
+        case "qed":
+            (l1,) = struct.unpack_from("<Q", content, 40)
+            (table,) = struct.unpack_from("<Q", content, l1)
+            width, count = 8, 16384
+        case _:
+            (directory,) = struct.unpack_from("<Q", content, 56)
+            (table_sector,) = struct.unpack_from("<I", content, directory * 512)
+            table, width, count = table_sector * 512, 4, 512
+    return table, bytes(content[table : table + width]), count
+
+
+def uuid_at(content: bytearray, offset: int) -> str:
+    return str(uuid.UUID(bytes_le=bytes(content[offset : offset + 16])))

@@ -25,11 +25,17 @@ def virtual_size(file: Reader) -> int:
 
 def _check_clusters(file: Reader, l1_at: int, l1_entries: int, l2_entries: int, cluster_bits: int, size: int) -> None:
     last_cluster_bytes = size % (1 << cluster_bits) or 1 << cluster_bits
-    for l2_at in set(file.table(">Q", l1_at, l1_entries)) - {0}:
+    used = 0
+    for l2_at in file.table(">Q", l1_at, l1_entries):
+        if l2_at == 0:
+            continue
         entries = list(file.table(">Q", l2_at, l2_entries))
-        if plain := max((entry for entry in entries if not entry & _COMPRESSED), default=0):
-            file.require(plain, last_cluster_bytes)
+        plain = [entry for entry in entries if entry and not entry & _COMPRESSED]
+        if plain:
+            file.require(max(plain), last_cluster_bytes)
+        used += len(plain)
         # A compressed cluster's length stands above its place.
         starts = ((entry & ~_COMPRESSED) & ((1 << (63 - cluster_bits)) - 1) for entry in entries if entry & _COMPRESSED)
         if compressed := max(starts, default=0):
             file.require(compressed, 1)
+    file.require_blocks(used, 1 << cluster_bits)

@@ -48,14 +48,19 @@ def _check_l1(size: int, cluster_bits: int, l1_entries: int) -> None:
 
 def _check_clusters(file: Reader, cluster_bits: int, l1_offset: int, l1_entries: int, size: int) -> None:
     """Every cluster a table speaks of is in the file; only what lies beyond the end of the disk need not be."""
-    l2_offsets = {entry & _OFFSET for entry in file.table(">Q", l1_offset, l1_entries)} - {0}
-    last_cluster_bytes = size % (1 << cluster_bits) or 1 << cluster_bits
+    cluster_bytes = 1 << cluster_bits
+    last_cluster_bytes = size % cluster_bytes or cluster_bytes
     sectors_at = 62 - (cluster_bits - 8)
-    for l2_offset in l2_offsets:
-        entries = list(file.table(">Q", l2_offset, 1 << (cluster_bits - 3)))
-        plain = max((entry & _OFFSET for entry in entries if not entry & _COMPRESSED), default=0)
+    used = 0
+    for l1_entry in file.table(">Q", l1_offset, l1_entries):
+        if not l1_entry & _OFFSET:
+            continue
+        entries = list(file.table(">Q", l1_entry & _OFFSET, cluster_bytes // 8))
+        plain = [entry & _OFFSET for entry in entries if entry & _OFFSET and not entry & _COMPRESSED]
         if plain:
-            file.require(plain, last_cluster_bytes)
+            file.require(max(plain), last_cluster_bytes)
+        used += len(plain)
         starts = (entry & ((1 << sectors_at) - 1) for entry in entries if entry & _COMPRESSED)
         if compressed := max(starts, default=0):
             file.require(compressed, 1)
+    file.require_blocks(used, cluster_bytes)

@@ -1,6 +1,6 @@
 """Source: docs/interop/qed_spec.txt of QEMU."""
 
-from stillframe.qemu.inspection.reader import Reader, refuse
+from stillframe.qemu.inspection.reader import Reader, furthest_and_count, refuse
 
 _HAS_BACKING_FILE, _NEEDS_CHECK, _RAW_BACKING_FILE = 1, 2, 4
 _MAX_TABLE_CLUSTERS = 16
@@ -25,7 +25,13 @@ def virtual_size(file: Reader) -> int:
 def _check_clusters(file: Reader, l1_at: int, size: int, cluster_bytes: int, entries: int) -> None:
     if size > entries * entries * cluster_bytes:
         raise refuse("The image file is damaged: its tables do not fit its size.")
-    for l2_at in set(file.table("<Q", l1_at, entries)) - {0}:
-        furthest = max(file.table("<Q", l2_at, entries))
-        if furthest > 1:  # 1 stands for a cluster of zeros
+    used = 0
+    for l2_at in file.table("<Q", l1_at, entries):
+        if l2_at == 0:
+            continue
+        clusters = (cluster for cluster in file.table("<Q", l2_at, entries) if cluster > 1)  # 1 stands for zeros
+        furthest, count = furthest_and_count(clusters)
+        if count:
             file.require(furthest, size % cluster_bytes or cluster_bytes)
+        used += count
+    file.require_blocks(used, cluster_bytes)

@@ -1,6 +1,6 @@
 """Source: block/vdi.c of QEMU."""
 
-from stillframe.qemu.inspection.reader import Reader, refuse
+from stillframe.qemu.inspection.reader import Reader, furthest_and_count, refuse
 
 _DYNAMIC, _STATIC = 1, 2
 _BLOCK_BYTES = 1024**2  # the only size QEMU reads
@@ -19,6 +19,8 @@ def virtual_size(file: Reader) -> int:
     if blocks < -(-size // _BLOCK_BYTES) or allocated > blocks:
         raise refuse("The image file is damaged: its block table does not fit its size.")
     used = (entry for entry in file.table("<I", blocks_at, -(-size // _BLOCK_BYTES)) if entry < _UNALLOCATED)
-    if (furthest := max(used, default=-1)) >= 0:
+    furthest, count = furthest_and_count(used)
+    if count:
         file.require(data_at + furthest * _BLOCK_BYTES, _BLOCK_BYTES)
+    file.require_blocks(count, _BLOCK_BYTES)
     return int(size)

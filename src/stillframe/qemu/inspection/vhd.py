@@ -1,6 +1,6 @@
 """Source: Microsoft's "Virtual Hard Disk Image Format Specification", and block/vpc.c of QEMU."""
 
-from stillframe.qemu.inspection.reader import Reader, refuse
+from stillframe.qemu.inspection.reader import Reader, furthest_and_count, refuse
 
 MAGIC = b"conectix"
 _FOOTER_BYTES = 512
@@ -48,6 +48,7 @@ def _check_blocks(file: Reader, size: int) -> None:
         raise refuse("The image file is damaged: its block table does not fit its size.")
     needed = -(-size // block_bytes)
     bitmap_bytes = -(-block_bytes // 512 // 8 // 512) * 512
-    used = (entry for entry in file.table(">I", table_at, needed) if entry != _UNUSED)
-    if furthest := max(used, default=0):
+    furthest, count = furthest_and_count(entry for entry in file.table(">I", table_at, needed) if entry != _UNUSED)
+    if count:
         file.require(furthest * 512, bitmap_bytes + block_bytes)
+    file.require_blocks(count, bitmap_bytes + block_bytes)

@@ -78,6 +78,9 @@ def _check_blocks(file: Reader, table_at: int, size: int, block_bytes: int, sect
     # After this many blocks the table has one entry for a bitmap, which only disks with a parent use.
     chunk = (1 << 23) * sector_bytes // block_bytes
     entries = blocks + (blocks - 1) // chunk if blocks else 0
+    used = 0
     for number, entry in enumerate(file.table("<Q", table_at, entries)):
         if entry & 7 == _FULLY_PRESENT and number % (chunk + 1) != chunk:
             file.require(entry & ~0xFFFFF, block_bytes)
+            used += 1
+    file.require_blocks(used, block_bytes)

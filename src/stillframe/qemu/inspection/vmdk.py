@@ -5,7 +5,7 @@ Source: the VMware "Virtual Disk Format 5.0" note, and block/vmdk.c of QEMU.
 
 import re
 
-from stillframe.qemu.inspection.reader import Reader, refuse
+from stillframe.qemu.inspection.reader import Reader, furthest_and_count, refuse
 
 _SECTOR = 512
 _COMPRESSED = 1 << 16
@@ -61,13 +61,17 @@ def _check_grains(file: Reader, capacity: int, grain: int, *, is_compressed: boo
     if not 1 <= per_table <= _MAX_GRAINS_PER_TABLE:
         raise refuse("The image file is damaged: its table size is impossible.")
     tables = -(-capacity // (grain * per_table))
-    furthest = 0
+    furthest, used = 0, 0
     for table_at in file.table("<I", directory_at * _SECTOR, tables):
         if table_at:
-            furthest = max(furthest, *file.table("<I", table_at * _SECTOR, per_table))
-    if furthest > 1:  # 1 stands for a grain of zeros
+            grains = (entry for entry in file.table("<I", table_at * _SECTOR, per_table) if entry > 1)  # 1: zeros
+            last, count = furthest_and_count(grains)
+            furthest, used = max(furthest, last), used + count
+    if used:
         last_grain_bytes = (capacity % grain or grain) * _SECTOR
         _require_grain(file, furthest * _SECTOR, last_grain_bytes, is_compressed=is_compressed)
+    # A compressed grain begins in a sector of its own.
+    file.require_blocks(used, _SECTOR if is_compressed else grain * _SECTOR)
 
 
 def _require_grain(file: Reader, offset: int, grain_bytes: int, *, is_compressed: bool) -> None:
