@@ -4,13 +4,19 @@ from msgspec.structs import replace
 
 from stillframe.config import Settings
 from stillframe.db import Transaction
-from stillframe.errors import InvalidInputError, NetworkNotFoundError, ServerBusyError, ServerStateError
+from stillframe.errors import (
+    ConflictError,
+    InvalidInputError,
+    NetworkNotFoundError,
+    ServerBusyError,
+    ServerStateError,
+)
 from stillframe.identity.model import Caller
 from stillframe.jobs import service as jobs
 from stillframe.jobs.model import Job, Lane, NewJob, Service
 from stillframe.kit.ids import is_uuid, new_hex_id
-from stillframe.networks import ports
-from stillframe.networks.model import Port
+from stillframe.networks import access, floating_ips, ports
+from stillframe.networks.model import FloatingIp, Port
 from stillframe.networks.ports import WantedNic
 from stillframe.servers import rows
 from stillframe.servers import service as servers
@@ -120,3 +126,36 @@ async def release_nics(tx: Transaction, server_id: str, *, with_addresses: bool 
         if with_addresses:
             await ports.remove_floating_ips(tx, nic.port)
         await ports.release_nic(tx, nic.port)
+
+
+async def bind_floating_ip(
+    tx: Transaction, caller: Caller, server_id: str, address: str, *, fixed_ip: str | None = None
+) -> None:
+    """Leads a floating address of the project's to the card with that address, or to the first one.
+
+    Raises: ServerNotFoundError, NetworkNotFoundError, InvalidInputError, ConflictError.
+    """
+    caller.require_writer()
+    server = await servers.get_server(tx, caller, server_id)
+    found = [nic for nic in server.nics if fixed_ip in {None, *(ip.ip_address for ip in nic.port.fixed_ips)}]
+    if not found:
+        raise InvalidInputError(f"The server has no card with the address {fixed_ip}.", field="fixed_address")
+    floating = await _floating_ip(tx, caller, address)
+    await floating_ips.update_floating_ip(tx, caller, floating.id, port_id=found[0].port.id, fixed_ip=fixed_ip)
+
+
+async def unbind_floating_ip(tx: Transaction, caller: Caller, server_id: str, address: str) -> None:
+    """Raises: ServerNotFoundError, NetworkNotFoundError, ConflictError when it leads elsewhere."""
+    caller.require_writer()
+    server = await servers.get_server(tx, caller, server_id)
+    floating = await _floating_ip(tx, caller, address)
+    if floating.port_id not in {nic.port.id for nic in server.nics}:
+        raise ConflictError(f"Floating IP {floating.address} is not associated with instance {server.id}.")
+    await floating_ips.update_floating_ip(tx, caller, floating.id, port_id=None)
+
+
+async def _floating_ip(tx: Transaction, caller: Caller, address: str) -> FloatingIp:
+    for floating in await access.list_things(tx, caller, FloatingIp):
+        if floating.address == address:
+            return floating
+    raise NetworkNotFoundError(f"Floating IP {address[:64]} could not be found.")

@@ -395,7 +395,6 @@ async def test_the_parts_of_a_server_have_the_shapes_that_clients_read(door: Doo
     assert one.json()["volumeAttachment"]["delete_on_termination"] is True
     assert (await door.get(f"{url}/os-volume_attachments/{new_uuid()}")).status_code == 404
     assert (await door.get(f"{url}/os-server-password")).json() == {"password": ""}
-    assert (await door.get(f"{url}/os-instance-actions")).json() == {"instanceActions": []}
 
 
 async def test_several_servers_are_made_by_one_request(door: Door, world: World) -> None:

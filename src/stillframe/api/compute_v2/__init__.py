@@ -11,11 +11,22 @@ from litestar.di import Provide
 from litestar.handlers import BaseRouteHandler
 from litestar.types import ASGIApp
 
-from stillframe.api.compute_v2 import attachments, consoles, discovery, interfaces, others, servers, tags
+from stillframe.api.compute_v2 import (
+    addresses,
+    attachments,
+    consoles,
+    discovery,
+    history,
+    interfaces,
+    others,
+    servers,
+    tags,
+)
 from stillframe.api.compute_v2.actions import run_action
 from stillframe.api.compute_v2.discovery import OPEN_REQUESTS
 from stillframe.api.compute_v2.errors import exception_handlers
 from stillframe.api.compute_v2.microversions import MicroversionMiddleware, provide_version
+from stillframe.api.compute_v2.not_offered import not_offered
 from stillframe.api.compute_v2.paths import ProjectInPath
 from stillframe.errors import InvalidInputError
 from stillframe.identity.model import Caller
@@ -35,10 +46,13 @@ def _router(path: str) -> Router:
             *servers.handlers,
             *attachments.handlers,
             *interfaces.handlers,
+            *addresses.handlers,
+            *history.handlers,
             *tags.handlers,
             consoles.create_console,
             run_action,
             *others.handlers,
+            *not_offered,
         ],
         middleware=[MicroversionMiddleware],
         guards=[require_own_project],

@@ -9,6 +9,7 @@ from litestar import Request, Response, post
 from msgspec import Meta, Struct
 
 from stillframe.api.compute_v2.acting import Acting, Action, Answer, accepted
+from stillframe.api.compute_v2.addresses import ACTIONS as ADDRESS_ACTIONS
 from stillframe.api.compute_v2.bodies import convert, decode_object, int_of
 from stillframe.api.compute_v2.changes import CHANGES
 from stillframe.api.compute_v2.consoles import CONSOLES
@@ -31,7 +32,7 @@ NOT_OFFERED = frozenset(
     {
         *("rescue", "unrescue", "migrate", "os-migrateLive", "evacuate"),
         *("shelveOffload", "createBackup", "forceDelete", "restore", "trigger_crash_dump"),
-        *("addFloatingIp", "removeFloatingIp", "addFixedIp", "removeFixedIp"),
+        *("addFixedIp", "removeFixedIp"),
         *("os-resetState", "resetNetwork", "injectNetworkInfo"),
     }
 )
@@ -140,6 +141,7 @@ async def _remove_group(acting: Acting, argument: Any) -> Answer:
 _ACTIONS: dict[str, Action] = {
     **CHANGES,
     **CONSOLES,
+    **ADDRESS_ACTIONS,
     "os-start": _start,
     "os-stop": _stop,
     "reboot": _reboot,

@@ -56,8 +56,18 @@ class ServerWanted(Struct):
     return_reservation_id: bool | str | None = None
 
 
+class Hints(Struct):
+    """Where a server shall run. All run on one host, so all hints are followed but those of groups, which there are
+    not.
+    """
+
+    group: str | None = None
+
+
 class CreateServerBody(Struct):
     server: ServerWanted
+    hints: Hints | None = field(default=None, name="os:scheduler_hints")
+    old_hints: Hints | None = field(default=None, name="OS-SCH-HNT:scheduler_hints")
 
 
 def new_server(wanted: ServerWanted) -> NewServer:
@@ -88,6 +98,13 @@ def new_server(wanted: ServerWanted) -> NewServer:
         root_disk=disks.root,
         data_disks=disks.data,
     )
+
+
+def require_no_group(*hints: Hints | None) -> None:
+    """Raises: InvalidInputError."""
+    for one in hints:
+        if one is not None and one.group:
+            raise InvalidInputError(f"Server group {one.group[:255]} could not be found.", field="group")
 
 
 def admin_password(wanted: ServerWanted) -> str:

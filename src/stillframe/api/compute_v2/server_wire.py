@@ -56,7 +56,7 @@ def server_to_wire(server: Server, base: str, version: Microversion) -> Json:
         "image": _image(server, base),
         "created": iso_seconds_z(server.created_at),
         "updated": iso_seconds_z(server.updated_at),
-        "addresses": _addresses(server),
+        "addresses": addresses_to_wire(server),
         "accessIPv4": "",
         "accessIPv6": "",
         "key_name": server.key_name,
@@ -128,7 +128,7 @@ def _bookmark(base: str, server: Server, path: str) -> list[dict[str, str]]:
     return [{"rel": "bookmark", "href": f"{base}/{server.project_id}/{path}"}]
 
 
-def _addresses(server: Server) -> dict[str, list[Json]]:
+def addresses_to_wire(server: Server) -> dict[str, list[Json]]:
     """By the names of networks."""
     shown: dict[str, list[Json]] = {}
     for nic in server.nics:

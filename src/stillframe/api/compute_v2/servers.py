@@ -17,6 +17,7 @@ from stillframe.api.compute_v2.server_requests import (
     admin_password,
     is_yes,
     new_server,
+    require_no_group,
     wanted_counts,
 )
 from stillframe.api.compute_v2.server_wire import (
@@ -56,7 +57,9 @@ class ServerChangesBody(Struct):
 
 @post(["/servers", "/os-volumes_boot"], status_code=202)
 async def create_server(request: AnyRequest, tx: Transaction, caller: Caller, settings: Settings) -> Response[Json]:
-    wanted = decode_body(await request.body(), CreateServerBody).server
+    body = decode_body(await request.body(), CreateServerBody)
+    require_no_group(body.hints, body.old_hints)
+    wanted = body.server
     by_reservation = is_yes(wanted.return_reservation_id, "return_reservation_id", default=False)
     least, most = wanted_counts(wanted)
     server, *_ = await creation.create_servers(tx, caller, settings, new_server(wanted), least, most)
@@ -177,11 +180,11 @@ async def show_password(server_id: str, tx: Transaction, caller: Caller) -> Json
     return {"password": ""}
 
 
-@get("/servers/{server_id:str}/os-instance-actions")
-async def list_actions(server_id: str, tx: Transaction, caller: Caller) -> Json:
-    """Always empty: what was done to a server is kept as jobs, which are the ECS API's to show."""
+@delete("/servers/{server_id:str}/os-server-password", status_code=204)
+async def forget_password(server_id: str, tx: Transaction, caller: Caller) -> None:
+    """There is none to forget."""
+    caller.require_writer()
     await servers.get_server(tx, caller, server_id)
-    return {"instanceActions": []}
 
 
 handlers = [
@@ -198,5 +201,5 @@ handlers = [
     set_metadata_item,
     delete_metadata_item,
     show_password,
-    list_actions,
+    forget_password,
 ]

@@ -12,7 +12,10 @@ not_offered = missing_routes(
     Missing("PUT", f"{_SERVER}/os-reset-password", "reset the password of a server: no agent in it would do so"),
     Missing("PUT", f"{_V1}/os-reset-passwords", "reset the passwords of servers: no agent in them would do so"),
     Missing("POST", f"{_SERVER}/migrate", "migrate servers: there is one host"),
-    Missing("POST", f"{_SERVER}/changevpc", "move servers to another VPC"),
+    Missing("POST", f"{_SERVER}/changevpc", "move servers to another VPC", "cards are added and taken away instead"),
     Missing("POST", f"{_V1}/os-server-groups", "create server groups: there is one host"),
     Missing("GET", f"{_V1}/os-server-groups", "list server groups: there is one host"),
+    Missing("GET", f"{_V1}/os-server-groups/{{group_id:str}}", "show a server group: there is one host"),
+    Missing("DELETE", f"{_V1}/os-server-groups/{{group_id:str}}", "delete a server group: there is one host"),
+    Missing("POST", f"{_V1}/os-server-groups/{{group_id:str}}/action", "change who is in a group: there is one host"),
 )

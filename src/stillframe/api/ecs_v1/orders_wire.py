@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct, field
 
 from stillframe.api.compute_v2.bodies import BodyType, decode_body, int_of
-from stillframe.api.compute_v2.server_requests import Text, checked_user_data
+from stillframe.api.compute_v2.server_requests import Hints, Text, checked_user_data, require_no_group
 from stillframe.errors import InvalidInputError, NotOfferedError, RequestBodyEmptyError
 from stillframe.kit.ids import normalized_uuid
 from stillframe.networks.ports import WantedNic
@@ -100,6 +100,7 @@ class ServerWanted(Struct):
     tags: list[str] | None = None
     server_tags: list[Tag] | None = None
     description: Annotated[str, Meta(max_length=85)] | None = None
+    hints: Hints | None = field(name="os:scheduler_hints", default=None)
 
 
 class OrderBody(Struct):
@@ -127,6 +128,7 @@ def checked_name(name: str) -> str:
 def order_of(wanted: ServerWanted) -> ServerOrder:
     """Raises: InvalidInputError for what is wrong, NotOfferedError for what is right and not there."""
     _require_offered(wanted)
+    require_no_group(wanted.hints)
     check_password(wanted.admin_pass)
     if len(wanted.nics) > MAX_NICS:
         raise InvalidInputError(f"An ECS has at most {MAX_NICS} network cards.", field="nic count")

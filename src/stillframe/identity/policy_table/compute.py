@@ -61,6 +61,8 @@ reader   GET    /v2.1/{project_id}/os-quota-sets/{of_project}
 admin    PUT    /v2.1/{project_id}/os-quota-sets/{of_project}
 reader   GET    /v2.1/{project_id}/os-quota-sets/{of_project}/defaults
 reader   GET    /v2.1/{project_id}/os-quota-sets/{of_project}/detail
+reader   GET    /v2.1/{project_id}/os-tenant-networks
+reader   GET    /v2.1/{project_id}/os-tenant-networks/{network_id}
 member   POST   /v2.1/{project_id}/os-volumes_boot
 reader   GET    /v2.1/{project_id}/servers
 member   POST   /v2.1/{project_id}/servers
@@ -75,11 +77,16 @@ member   PUT    /v2.1/{project_id}/servers/{server_id}/metadata
 member   DELETE /v2.1/{project_id}/servers/{server_id}/metadata/{key}
 reader   GET    /v2.1/{project_id}/servers/{server_id}/metadata/{key}
 member   PUT    /v2.1/{project_id}/servers/{server_id}/metadata/{key}
+reader   GET    /v2.1/{project_id}/servers/{server_id}/ips
+reader   GET    /v2.1/{project_id}/servers/{server_id}/ips/{network_name}
 reader   GET    /v2.1/{project_id}/servers/{server_id}/os-instance-actions
+reader   GET    /v2.1/{project_id}/servers/{server_id}/os-instance-actions/{request_id}
 reader   GET    /v2.1/{project_id}/servers/{server_id}/os-interface
 member   POST   /v2.1/{project_id}/servers/{server_id}/os-interface
 member   DELETE /v2.1/{project_id}/servers/{server_id}/os-interface/{port_id}
 reader   GET    /v2.1/{project_id}/servers/{server_id}/os-interface/{port_id}
+reader   GET    /v2.1/{project_id}/servers/{server_id}/os-security-groups
+member   DELETE /v2.1/{project_id}/servers/{server_id}/os-server-password
 reader   GET    /v2.1/{project_id}/servers/{server_id}/os-server-password
 reader   GET    /v2.1/{project_id}/servers/{server_id}/os-volume_attachments
 member   POST   /v2.1/{project_id}/servers/{server_id}/os-volume_attachments
