@@ -38,6 +38,7 @@ class Bench:
         self.quick = quick
         self.rows: list[Row] = []
         self.remarks: list[str] = []
+        self.has_failed = False
         self.stack = contextlib.ExitStack()
         self._system: System | None = None
         self._peers: Peers | None = None

@@ -103,6 +103,14 @@ def summed_up(samples: Sequence[Sample]) -> Result:
     )
 
 
+def latencies(seconds: Sequence[float]) -> Result:
+    """In milliseconds, by their median."""
+    ordered = sorted(1000 * value for value in seconds)
+    p99 = ordered[round(0.99 * (len(ordered) - 1))]
+    p50 = statistics.median(ordered)
+    return Result(value=p50, p50_ms=p50, p99_ms=p99, runs=[round(value, 1) for value in ordered])
+
+
 HEADINGS = ("case", "unit", OURS, "p50 / p99 ms", "CPU", "others", "goal")
 
 

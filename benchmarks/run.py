@@ -12,15 +12,16 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
-from benchmarks import limits, peers, tools
+from benchmarks import docs, limits, peers, tools
 from benchmarks.bench import Bench, cleaned_up
-from benchmarks.cases import footprint, lists, tokens, transfers
+from benchmarks.cases import captures, disks, footprint, lists, tokens, transfers
 from benchmarks.report import Report, printed
 
 PARTS = {
@@ -28,6 +29,8 @@ PARTS = {
     tokens.PART: tokens.measure,
     lists.PART: lists.measure,
     transfers.PART: transfers.measure,
+    captures.PART: captures.measure,
+    disks.PART: disks.measure,
 }
 
 
@@ -43,15 +46,14 @@ def main() -> None:
         machine=machine(),
         command=" ".join(["python -m benchmarks.run", *sys.argv[1:]]),
         versions=tools.versions(),
-        remarks=[f"{program} is missing: what needs it is left out" for program in missing],
+        remarks=[f"{program} is missing: what needs it is left out" for program in missing] + busy(),
         rows=[],
         seconds=0,
     )
     try:
         with bench_of(options) as bench:
             for part in options.parts:
-                print(f"{part}:", flush=True)
-                PARTS[part](bench)
+                _run(part, bench)
             if bench.peers_run:
                 report.versions.update(peers.versions(peers.install()))
             report = msgspec.structs.replace(report, rows=bench.rows, remarks=report.remarks + bench.remarks)
@@ -61,8 +63,22 @@ def main() -> None:
     print("\n" + printed(report.rows))
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
     print("\n".join(["", *report.remarks, versions, f"{report.machine}; {report.started}; {report.seconds:.0f} s"]))
-    if options.json:
-        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(report)))
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    options.json.write_bytes(msgspec.json.format(msgspec.json.encode(report)))
+    if options.write_docs:
+        docs.write([report])
+    sys.exit(1 if bench.has_failed else 0)
+
+
+def _run(part: str, bench: Bench) -> None:
+    """A part that breaks is told about and does not take what the others have found with it."""
+    print(f"{part}:", flush=True)
+    try:
+        PARTS[part](bench)
+    except Exception as error:  # noqa: BLE001 - anything can go wrong in there
+        traceback.print_exc()
+        bench.remarks.append(f"The part {part} broke off: {str(error)[:200]}")
+        bench.has_failed = True
 
 
 def _options() -> argparse.Namespace:
@@ -70,7 +86,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--parts", default=",".join(PARTS), help=f"some of {', '.join(PARTS)}")
     parser.add_argument("--quick", action="store_true", help="one round of a second each, small catalogues only")
     parser.add_argument("--no-peers", action="store_true", help="without Keystone and Glance")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=Path, default=Path("build/bench.json"), help="where the results are kept")
+    parser.add_argument("--write-docs", action="store_true", help="also into docs/performance.md and its chart")
     options = parser.parse_args()
     options.parts = options.parts.replace(",", " ").split()
     if unknown := [part for part in options.parts if part not in PARTS]:
@@ -101,6 +118,11 @@ def bench_of(options: argparse.Namespace) -> Iterator[Bench]:
             yield bench
         finally:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def busy() -> list[str]:
+    load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    return [f"The machine was busy with something else at the start: load {load:.1f}"] if load > cores / 2 else []
 
 
 def machine() -> str:
