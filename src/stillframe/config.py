@@ -1,6 +1,9 @@
 """The one configuration: a frozen Struct, read once at start from defaults, a TOML file and STILLFRAME_* variables."""
 
+import ipaddress
+import math
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +24,12 @@ PORTS = {
     "obs": 9000,
 }
 """Default port of each service; `port_offset` is added to every one."""
+
+
+LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
+_DATABASES = ("postgresql+psycopg://", "sqlite+aiosqlite://")
+_HOST = re.compile(r"[0-9A-Za-z.:_-]*", re.ASCII)
+_LOOPBACK = ipaddress.IPv4Network("127.0.0.0/8")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -125,6 +134,27 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     obs_access_key: str = ""
     obs_secret_key: str = ""
 
+    def __post_init__(self) -> None:
+        """What would break much later, in the middle of a request. Raises: ValueError."""
+        numbers = ((name, getattr(self, name)) for name in self.__struct_fields__ if name != "port_offset")
+        for name, value in numbers:
+            if isinstance(value, int | float) and not 0 <= value < math.inf:
+                raise ValueError(f"`{name}` is {value}, but must be a number from 0 on")
+        for name in ("host", "public_host"):
+            if not _HOST.fullmatch(getattr(self, name)):
+                raise ValueError(f"`{name}` is neither a name nor an address of a host")
+        if self.log_level.lower() not in LOG_LEVELS:
+            raise ValueError(f"`log_level` must be one of {', '.join(LOG_LEVELS)}")
+        if self.database_url and not self.database_url.startswith(_DATABASES):
+            raise ValueError(f"`database_url` must begin with one of {', '.join(_DATABASES)}")
+        if self.obs_endpoint and not self.obs_endpoint.startswith(("http://", "https://")):
+            raise ValueError("`obs_endpoint` must begin with http:// or https://")
+        try:
+            re.compile(self.password_pattern)
+        except re.error as error:
+            raise ValueError(f"`password_pattern` is no regular expression: {error}") from None
+        _require_loopback(self.floating_range)
+
     @property
     def db_url(self) -> str:
         return self.database_url or f"sqlite+aiosqlite:///{self.data_dir / 'stillframe.db'}"
@@ -135,7 +165,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def url(self, service: str) -> str:
         if service == "obs" and self.obs_endpoint:
             return self.obs_endpoint.rstrip("/")
-        return f"http://{self.public_host or self.host}:{self.port(service)}"
+        host = self.public_host or self.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port(service)}"
+
+
+def _require_loopback(floating_range: str) -> None:
+    try:
+        is_loopback = ipaddress.IPv4Network(floating_range).subnet_of(_LOOPBACK)
+    except ValueError as error:
+        raise ValueError(f"`floating_range` is no network: {error}") from None
+    if not is_loopback:
+        raise ValueError(f"`floating_range` must be a part of {_LOOPBACK}")
 
 
 def load_settings(

@@ -2,11 +2,16 @@
 
 import fcntl
 import os
+import struct
 from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from stillframe.errors import ConflictError
+from stillframe.errors import ConflictError, UnavailableError
+
+_FLOCK = "hhqqi4x"
+"""struct flock of 64-bit Linux: type, whence, start, length, pid."""
+_WHOLE_FILE = (os.SEEK_SET, 0, 0, 0)
 
 
 class PidLock:
@@ -23,7 +28,7 @@ class PidLock:
     def __enter__(self) -> None:
         self._file = os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+")
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.fcntl(self._file, fcntl.F_OFD_SETLK, struct.pack(_FLOCK, fcntl.F_WRLCK, *_WHOLE_FILE))
         except BlockingIOError:
             pid = self._file.read().strip()
             self._file.close()
@@ -41,13 +46,19 @@ class PidLock:
 
 
 def running_pid(path: Path) -> int | None:
-    """The process that holds the lock, or None when nobody does."""
+    """The process that holds the lock, or None when nobody does.
+
+    Only asks: taking the lock, be it for a moment, would look to a process that just starts as if it ran already.
+
+    Raises: UnavailableError when the file is closed to us.
+    """
     try:
-        with path.open("r+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return int(file.read().strip() or 0) or None
-    except (FileNotFoundError, ValueError):
+        with path.open() as file:
+            question = struct.pack(_FLOCK, fcntl.F_WRLCK, *_WHOLE_FILE)
+            answer = struct.unpack(_FLOCK, fcntl.fcntl(file, fcntl.F_OFD_GETLK, question))
+            is_held = answer[0] != fcntl.F_UNLCK
+            return (int(file.read().strip() or 0) or None) if is_held else None
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
-    return None
+    except OSError as error:
+        raise UnavailableError(f"{path} cannot be read: {error.strerror}.") from None

@@ -48,6 +48,11 @@ def require_tools() -> None:
 
 
 def require_ports(settings: Settings) -> None:
+    try:
+        with socket.socket(_family(settings.host)) as probe:
+            probe.bind((settings.host, 0))
+    except OSError as error:
+        raise UnavailableError(f"{settings.host} is no address of this machine: {error.strerror}.") from None
     for service in PORTS:
         if service == "obs" and settings.obs_endpoint:
             continue
@@ -62,10 +67,14 @@ def require_ports(settings: Settings) -> None:
 
 
 def is_port_free(host: str, port: int) -> bool:
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+    with socket.socket(_family(host)) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError:
             return False
     return True
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET

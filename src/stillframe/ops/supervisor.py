@@ -1,5 +1,6 @@
 """Starts the parts of the service as processes, keeps them running, and ends them together."""
 
+import contextlib
 import signal
 import subprocess
 import time
@@ -71,16 +72,25 @@ class Supervisor:
         elif not running.ready and running.part.is_ready():
             running.ready = True
             running.failures = 0
-        running.log.bound()
+        # The disk may be full: no reason to end everything.
+        with contextlib.suppress(OSError):
+            running.log.bound()
 
     def _restart(self, running: _Running) -> None:
         now = time.monotonic()
         if running.process is not None and running.start_after <= 0:
-            running.failures += 1
-            running.start_after = now + min(MAX_PAUSE_S, 0.1 * 2**running.failures)
+            self._note_failure(running, now)
         if now >= running.start_after:
             running.start_after = 0.0
-            running.start()
+            try:
+                running.start()
+            except OSError:  # the host has no memory or no process to spare
+                self._note_failure(running, now)
+
+    @staticmethod
+    def _note_failure(running: _Running, now: float) -> None:
+        running.failures += 1
+        running.start_after = now + min(MAX_PAUSE_S, 0.1 * 2 ** min(running.failures, 10))
 
     def _check_start(self, deadline: float) -> str | None:
         if self._announced:

@@ -20,9 +20,10 @@ from stillframe.errors import ConflictError, UnavailableError
 from stillframe.ops.machines import count_machines
 from stillframe.ops.pidlock import PidLock, running_pid
 from stillframe.ops.preflight import prepare_data_dir, require_ports, require_tools
-from stillframe.ops.supervisor import Part, Supervisor
+from stillframe.ops.supervisor import TERM_GRACE_S, Part, Supervisor
 
-READY_TIMEOUT_S = 60.0
+READY_TIMEOUT_S = 120.0
+"""Seconds are enough but on a host that is busy with other things; a part that keeps ending is noticed long before."""
 
 
 def up(settings: Settings, announce: Callable[[], None]) -> None:
@@ -30,6 +31,7 @@ def up(settings: Settings, announce: Callable[[], None]) -> None:
 
     Raises: ConflictError when it already runs; UnavailableError with a sentence for whatever stands against it.
     """
+    os.umask(0o077)
     require_tools()
     layout = prepare_data_dir(settings)
     with PidLock(layout.pid_file("up"), f"Stillframe already runs for {layout.root}"):
@@ -53,6 +55,7 @@ def up_detached(settings: Settings) -> None:
 
     Raises: as `up`; whatever the other process said before it gave up.
     """
+    os.umask(0o077)
     require_tools()
     layout = prepare_data_dir(settings)
     if pid := running_pid(layout.pid_file("up")):
@@ -75,19 +78,29 @@ def up_detached(settings: Settings) -> None:
             answer.write(_encode(settings))
         _wait_until_ready(process, ready, log)
     except BaseException:
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
+        # It is gone when this returns, unless somebody is in a hurry.
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(TERM_GRACE_S + 5)
         raise
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], ready: Path, log: Path) -> None:
-    deadline = time.monotonic() + READY_TIMEOUT_S + 10
-    while not ready.exists():
+    deadline = time.monotonic() + READY_TIMEOUT_S + TERM_GRACE_S + 30
+    while not _names(ready, process.pid):
         if process.poll() is not None:
             raise UnavailableError(_why_it_ended(log))
         if time.monotonic() > deadline:
             raise UnavailableError(f"It is not ready after {READY_TIMEOUT_S:.0f} s; see {log}.")
         time.sleep(0.02)
+
+
+def _names(ready: Path, pid: int) -> bool:
+    """Whether it is that process which is ready, and not another that was started at the same time."""
+    try:
+        return int(ready.read_text()) == pid
+    except (FileNotFoundError, ValueError):
+        return False
 
 
 def _why_it_ended(log: Path) -> str:
@@ -167,7 +180,12 @@ def down(settings: Settings, timeout_s: float = 60.0) -> int | None:
     pid = running_pid(layout.pid_file("up"))
     if pid is None:
         return None
-    os.kill(pid, signal.SIGTERM)
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        raise UnavailableError(f"Process {pid} belongs to another user, who alone can end it.") from None
     deadline = time.monotonic() + timeout_s
     while running_pid(layout.pid_file("up")) is not None:
         if time.monotonic() > deadline:

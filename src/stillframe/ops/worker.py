@@ -73,6 +73,7 @@ def run(settings: Settings) -> None:
 
     Raises: ConflictError when a worker already runs for the data directory.
     """
+    os.umask(0o077)
     configure_logging(settings.log_level)
     choose_machine_user(settings.machine_user)
     layout = DataLayout(settings.data_dir)

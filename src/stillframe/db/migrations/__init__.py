@@ -9,7 +9,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from stillframe.db.engine import prepare_sqlite
-from stillframe.errors import ConflictError
+from stillframe.errors import ConflictError, UnavailableError
 
 HERE = Path(__file__).parent
 
@@ -26,7 +26,7 @@ def _revisions() -> set[str]:
 async def migrate(url: str) -> None:
     """Brings the schema up to date, or leaves it as it is. Safe to repeat, and for two processes: one of them waits.
 
-    Raises: ConflictError for a database of a newer version.
+    Raises: ConflictError for a database of a newer version, UnavailableError when none answers.
     """
     await asyncio.to_thread(_migrate, url.replace("+aiosqlite", ""))
 
@@ -62,6 +62,9 @@ def _migrate(url: str) -> None:
             raise ConflictError(f"The database was made by a newer version of Stillframe (its schema is {current}).")
         if current != newest_revision():
             _upgrade(engine)
+    except sa.exc.OperationalError as error:
+        reason = " ".join(str(error.orig).split())
+        raise UnavailableError(f"The database cannot be used: {reason}", cause=error) from error
     finally:
         engine.dispose()
 
