@@ -15,9 +15,12 @@ AnyConnection = ASGIConnection[Any, Any, Any, Any]
 
 
 def guard_of(service: str) -> Guard:
-    """Operations that are not offered say so to everybody who has a token."""
+    """Operations that are not offered say so to everybody who has a token.
 
-    def require_rule(connection: AnyConnection, handler: BaseRouteHandler) -> None:
+    A guard is a coroutine function though it waits for nothing: any other is run in a thread.
+    """
+
+    async def require_rule(connection: AnyConnection, handler: BaseRouteHandler) -> None:
         scope = connection.scope
         if "missing" in handler.opt or scope["type"] != ScopeType.HTTP or scope["method"] == HttpMethod.OPTIONS:
             return

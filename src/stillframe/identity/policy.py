@@ -6,6 +6,7 @@ Source: OpenStack Keystone, Glance, Nova, Cinder and Neutron, default policies; 
 
 import enum
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import NamedTuple
 
 from stillframe.errors import ForbiddenError, NotFoundError
@@ -78,6 +79,7 @@ def canonical(operation: Operation) -> Operation:
     return operation._replace(path=newer + operation.path.removeprefix(older))
 
 
+@cache
 def rule_of(operation: Operation) -> Rule:
     wanted = canonical(operation)
     if wanted.method == "HEAD":

@@ -32,7 +32,7 @@ from stillframe.errors import InvalidInputError
 from stillframe.identity.model import Caller
 
 
-def require_own_project(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+async def require_own_project(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
     """The project in the path is the token's. Raises: InvalidInputError, ForbiddenError for a token of no project."""
     caller: Caller = connection.scope["state"]["caller"]
     if connection.path_params["project_id"] != caller.require_project():

@@ -18,7 +18,7 @@ from stillframe.identity.model import Caller
 OPEN_REQUESTS: frozenset[tuple[str, str]] = frozenset()
 
 
-def require_own_project(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+async def require_own_project(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
     """The project in the path is the token's. Raises: ProjectMismatchError, ForbiddenError for a token of none."""
     caller: Caller = connection.scope["state"]["caller"]
     if connection.path_params["project_id"] != caller.require_project():

@@ -28,7 +28,7 @@ Json = dict[str, Any]
 _MAX_PAGE = 2000
 
 
-def require_own_project(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+async def require_own_project(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
     """Raises: ProjectMismatchError, ForbiddenError for a token of no project."""
     caller: Caller = connection.scope["state"]["caller"]
     if connection.path_params.get("project_id", caller.project_id) != caller.require_project():
