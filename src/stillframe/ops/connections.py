@@ -2,8 +2,11 @@
 
 import asyncio
 
+from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from stillframe.ops.zerocopy import EXTENSION, FileSendingCycle
 
 MAX_HEAD_BYTES = 64 * 1024
 """Of a request's line, its header fields and those behind a body in chunks, together."""
@@ -53,6 +56,11 @@ class BoundedConnection(HttpToolsProtocol):
             raise ValueError("too many requests wait for their answers")
         self._head_bytes = 0
         super().on_message_begin()
+        self.scope["extensions"] = {EXTENSION: {}}
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        cycle.__class__ = FileSendingCycle
+        super()._start_asgi_task(cycle, app)
 
     def on_url(self, url: bytes) -> None:
         self._count(len(url))

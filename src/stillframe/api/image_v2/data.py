@@ -8,7 +8,8 @@ from typing import Any, cast
 from litestar import Request, Response, get, put
 from litestar.exceptions import HTTPException
 from litestar.response import Stream
-from litestar.types import HTTPReceiveMessage
+from litestar.response.streaming import ASGIStreamingResponse
+from litestar.types import ASGIApp, HTTPReceiveMessage, Message, Receive, Scope, Send
 
 from stillframe.api.image_v2 import conditions
 from stillframe.api.image_v2.conditions import Validators
@@ -27,6 +28,7 @@ IDLE_TIMEOUT_S = 300.0
 """An upload that brings nothing for so long is given up, for its image can take no other meanwhile."""
 
 _OCTETS = "application/octet-stream"
+_ZERO_COPY = "http.response.zerocopysend"
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 _SIZE = re.compile(r"\d{1,18}", re.ASCII)
 
@@ -105,10 +107,10 @@ async def download_image_data(
     wanted = _wanted_range(asked, stored)
     if wanted is None:
         headers = {"Content-MD5": stored.checksum} if stored.checksum else {}
-        return _stream(stored, 0, stored.size_bytes, 200, headers | validators.headers())
+        return _StoredBytes(stored, 0, stored.size_bytes, 200, headers | validators.headers())
     start, length = wanted
     headers = {"Content-Range": f"bytes {start}-{start + length - 1}/{stored.size_bytes}"}
-    return _stream(stored, start, length, 206, headers | validators.headers())
+    return _StoredBytes(stored, start, length, 206, headers | validators.headers())
 
 
 def _without_data(status: int, validators: Validators) -> Response[None]:
@@ -119,13 +121,35 @@ def _without_data(status: int, validators: Validators) -> Response[None]:
     return Response(None, status_code=status, headers=validators.headers())
 
 
-def _stream(stored: StoredData, start: int, length: int, status: int, headers: dict[str, str]) -> Stream:
-    return Stream(
-        download.read_range(stored.file, start, length),
-        status_code=status,
-        media_type=_OCTETS,
-        headers={"Content-Length": str(length), "Accept-Ranges": "bytes", **headers},
-    )
+class _StoredBytes(Stream):
+    """A range of a file, sent by the kernel where the server can do that, else in chunks."""
+
+    def __init__(self, stored: StoredData, start: int, length: int, status: int, headers: dict[str, str]) -> None:
+        self._file, self._start, self._length = stored.file, start, length
+        super().__init__(
+            download.read_range(stored.file, start, length),
+            status_code=status,
+            media_type=_OCTETS,
+            headers={"Content-Length": str(length), "Accept-Ranges": "bytes", **headers},
+        )
+
+    def to_asgi_response(self, *args: Any, **options: Any) -> ASGIApp:  # type: ignore[override]
+        in_chunks = cast("ASGIStreamingResponse", super().to_asgi_response(*args, **options))
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            if _ZERO_COPY not in (scope.get("extensions") or {}):
+                await in_chunks(scope, receive, send)
+                return
+            with self._file:
+                await in_chunks.start_response(send)
+                await send(
+                    cast(
+                        "Message",
+                        {"type": _ZERO_COPY, "file": self._file, "offset": self._start, "count": self._length},
+                    )
+                )
+
+        return answer
 
 
 def _wanted_range(header: str | None, stored: StoredData) -> tuple[int, int] | None:
