@@ -42,6 +42,8 @@ ELSEWHERE = {400, 403, 404}
 """How services say that the project in a path is not the token's."""
 
 NOWHERE = str(uuid.UUID(int=7))
+NARROWED = {"/v3/projects": "?enabled=true"}
+"""Lists of which the whole is for managers, as narrow as they are for everybody."""
 BODIES = ("POST", "PUT", "PATCH")
 
 
@@ -68,7 +70,8 @@ class World:
     async def _url(self, operation: Operation) -> str:
         names = self.names | await self._victim(operation)
         parts = operation.path.split("/")
-        return "/".join(names.get(part[1:-1], NOWHERE) if part.startswith("{") else part for part in parts)
+        path = "/".join(names.get(part[1:-1], NOWHERE) if part.startswith("{") else part for part in parts)
+        return path + (NARROWED.get(operation.path, "") if operation.method == "GET" else "")
 
     async def _victim(self, operation: Operation) -> dict[str, str]:
         """Whom and what the path names, when the request would end it."""
