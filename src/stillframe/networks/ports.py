@@ -26,6 +26,7 @@ from stillframe.networks.model import (
     Port,
     SecurityGroup,
     Subnet,
+    gateway_mac,
     mac_address,
 )
 
@@ -69,10 +70,7 @@ async def create_port(tx: Transaction, caller: Caller, new: NewPort) -> Port:
     is_secure = network.port_security_enabled if new.port_security_enabled is None else new.port_security_enabled
     port_id, now = new_uuid(), utcnow()
     mac = parsed_mac(new.mac_address) if new.mac_address else mac_address(port_id)
-    if await rows.find(tx, Port, network_id=network.id, mac_address=mac):
-        raise AddressInUseError(
-            f"Unable to complete operation for network {network.id}. The mac address {mac} is in use."
-        )
+    await _require_free_mac(tx, network.id, mac)
     port = Port(
         id=port_id,
         project_id=project_id,
@@ -204,6 +202,14 @@ def _checked_pairs(pairs: Sequence[AddressPair], port: Port) -> tuple[AddressPai
     return tuple(checked)
 
 
+async def _require_free_mac(tx: Transaction, network_id: str, mac: str) -> None:
+    """Neither a port's nor the gateway's. Raises: AddressInUseError."""
+    if mac == gateway_mac(network_id) or await rows.find(tx, Port, network_id=network_id, mac_address=mac):
+        raise AddressInUseError(
+            f"Unable to complete operation for network {network_id}. The mac address {mac} is in use."
+        )
+
+
 async def update_port(
     tx: Transaction,
     caller: Caller,
@@ -230,8 +236,9 @@ async def update_port(
         changed = replace(changed, security_group_ids=groups)
     elif not changed.port_security_enabled and changed.security_group_ids:
         raise ConflictError("Port has security group associated. Cannot disable port security until it is removed.")
-    if mac is not None:
+    if mac is not None and parsed_mac(mac) != old.mac_address:
         changed = replace(changed, mac_address=parsed_mac(mac))
+        await _require_free_mac(tx, old.network_id, changed.mac_address)
     pairs = changed.allowed_address_pairs if allowed_address_pairs is None else allowed_address_pairs
     changed = replace(changed, allowed_address_pairs=_checked_pairs(pairs, changed), updated_at=utcnow())
     await rows.update(tx, changed)

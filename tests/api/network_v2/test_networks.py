@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from stillframe.api import network_v2
-from stillframe.networks.model import defaults_of
+from stillframe.networks.model import defaults_of, gateway_mac
 from tests.servers.test_actions import a_server
 from tests.servers.world import OURS, THEIRS, Door, World, open_world, private_database
 
@@ -187,6 +187,7 @@ async def test_ports_get_addresses_that_nobody_has(door: Door) -> None:
     await refuse(400, fixed_ips=[{"ip_address": "10.3.0.2"}])
     await refuse(400, fixed_ips=[{"subnet_id": NOBODY}])
     await refuse(409, mac_address=ports[0]["mac_address"])
+    await refuse(409, mac_address=gateway_mac(network["id"]))
     await refuse(400, mac_address="01:00:5e:00:00:01")
     await refuse(403, device_owner="network:dhcp")
     await refuse(404, security_groups=[NOBODY])
@@ -230,6 +231,9 @@ async def test_a_port_keeps_what_a_change_does_not_name(door: Door) -> None:
     assert [ip["ip_address"] for ip in moved.json()["port"]["fixed_ips"]] == ["10.4.0.50"]
     refused(await door.put(path, json={"port": {"allowed_address_pairs": [pair, pair]}}), 400)
     refused(await door.put(path, json={"port": {"allowed_address_pairs": [{"ip_address": "nope"}]}}), 400)
+    other = await make(door, "port", network_id=network["id"])
+    refused(await door.put(path, json={"port": {"mac_address": other["mac_address"]}}), 409, "is in use")
+    assert (await door.put(path, json={"port": {"mac_address": port["mac_address"]}})).status_code == 200
     bare = {"port_security_enabled": False, "security_groups": [], "allowed_address_pairs": []}
     assert (await door.put(path, json={"port": bare})).json()["port"]["port_security_enabled"] is False
     assert (await door.delete(f"/v2.0/security-groups/{group['id']}")).status_code == 204
