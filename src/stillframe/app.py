@@ -7,6 +7,7 @@ services); one process serves all of them, and the port a request came in by cho
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
+import sqlalchemy as sa
 from litestar import Litestar, Request
 from litestar.datastructures import State
 from litestar.di import Provide
@@ -16,6 +17,7 @@ from stillframe.api import compute_v2, console, ecs_v1, identity_v3, image_v2, i
 from stillframe.api.answers import AnswerMemory
 from stillframe.api.asgi import ByPort, RequestLog
 from stillframe.api.auth import AuthMiddleware
+from stillframe.api.outages import answer_database_error
 from stillframe.api.policy import guard_of
 from stillframe.api.responses import EmptyOrJson
 from stillframe.db import Database, Transaction
@@ -75,7 +77,7 @@ def _service(name: str, packages: tuple[Any, ...], resources: Resources, callers
     settings, database, token_keys = resources.settings, resources.database, resources.token_keys
     app = Litestar(
         route_handlers=[handler for package in packages for handler in package.handlers],
-        exception_handlers=packages[0].exception_handlers,
+        exception_handlers={**packages[0].exception_handlers, sa.exc.SQLAlchemyError: answer_database_error},
         guards=[guard_of(name)],
         dependencies={
             "tx": Provide(provide_tx),

@@ -20,8 +20,10 @@ from litestar.types.asgi_types import (
     WebSocketCloseEvent,
 )
 
+from stillframe.api import outages
 from stillframe.config import Settings
 from stillframe.db import Database
+from stillframe.db.outages import is_outage
 from stillframe.errors import LimitExceededError, UnauthenticatedError
 from stillframe.identity import access_rules, signatures
 from stillframe.identity import service as identity
@@ -88,9 +90,12 @@ class AuthMiddleware:
             await _answer(send, 401, "Unauthorized", error.default_message, (b"www-authenticate", self._challenge))
         except LimitExceededError as error:
             await _answer(send, 413, "Request Entity Too Large", error.message)
-        except Exception:
+        except Exception as error:
             # Nothing below has started yet, so the exception handlers of the door are not there to answer.
             log.exception("auth.failed")
+            if is_outage(error):
+                await _answer(send, 503, "Service Unavailable", outages.MESSAGE)
+                return
             await _answer(
                 send, 500, "Internal Server Error", "An unexpected error prevented the server from answering."
             )

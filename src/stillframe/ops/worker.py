@@ -147,5 +147,8 @@ async def _forget_old_jobs_forever(resources: Resources) -> None:
     while True:
         await asyncio.sleep(RETENTION_INTERVAL_S)
         before = utcnow() - timedelta(days=resources.settings.job_retention_days)
-        async with resources.database.writing() as tx:
-            await jobs.forget_jobs_finished_before(tx, before)
+        try:
+            async with resources.database.writing() as tx:
+                await jobs.forget_jobs_finished_before(tx, before)
+        except sa.exc.SQLAlchemyError as error:
+            log.warning("worker.jobs_not_forgotten", error=str(error))
