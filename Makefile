@@ -52,8 +52,8 @@ coverage-docs: setup ## Writes docs/coverage.md: every operation of the API and 
 	@$(BIN)/python -m stillframe.coverage >docs/coverage.md.new && mv docs/coverage.md.new docs/coverage.md
 
 .PHONY: bench
-bench: setup ## Measures it beside its peers and the machine's limits (PARTS="tokens lists", QUICK=1)
-	@$(BIN)/python -m benchmarks.run $(if $(PARTS),--parts "$(PARTS)") $(if $(QUICK),--quick)
+bench: setup ## Measures it beside its peers and the machine's limits (PARTS="tokens lists", QUICK=1, NO_PEERS=1)
+	@$(BIN)/python -m benchmarks.run $(if $(PARTS),--parts "$(PARTS)") $(if $(QUICK),--quick) $(if $(NO_PEERS),--no-peers)
 
 .PHONY: clean
 clean: ## Removes what can be made again from this checkout; the cached public image stays

@@ -52,8 +52,7 @@ def main() -> None:
     )
     try:
         with bench_of(options) as bench:
-            for part in options.parts:
-                _run(part, bench)
+            _run_parts(options.parts, bench, options.minutes)
             if bench.peers_run:
                 report.versions.update(peers.versions(peers.install()))
             report = msgspec.structs.replace(report, rows=bench.rows, remarks=report.remarks + bench.remarks)
@@ -70,11 +69,33 @@ def main() -> None:
     sys.exit(1 if bench.has_failed else 0)
 
 
+class OutOfTimeError(Exception):
+    """Raised in whatever is under way when the minutes are over."""
+
+
+def _run_parts(parts: list[str], bench: Bench, minutes: float) -> None:
+    def out_of_time(*_: object) -> None:
+        raise OutOfTimeError(f"the {minutes:g} minutes are over")
+
+    signal.signal(signal.SIGALRM, out_of_time)
+    signal.setitimer(signal.ITIMER_REAL, minutes * 60)
+    try:
+        for part in parts:
+            _run(part, bench)
+    except OutOfTimeError as error:
+        bench.remarks.append(f"Not all was measured: {error}")
+        bench.has_failed = True
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
 def _run(part: str, bench: Bench) -> None:
     """A part that breaks is told about and does not take what the others have found with it."""
     print(f"{part}:", flush=True)
     try:
         PARTS[part](bench)
+    except OutOfTimeError:
+        raise
     except Exception as error:  # noqa: BLE001 - anything can go wrong in there
         traceback.print_exc()
         bench.remarks.append(f"The part {part} broke off: {str(error)[:200]}")
@@ -85,6 +106,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", default=",".join(PARTS), help=f"some of {', '.join(PARTS)}")
     parser.add_argument("--quick", action="store_true", help="one round of a second each, small catalogues only")
+    parser.add_argument("--minutes", type=float, default=19, help="after which what is left is left out")
     parser.add_argument("--no-peers", action="store_true", help="without Keystone and Glance")
     parser.add_argument("--json", type=Path, default=Path("build/bench.json"), help="where the results are kept")
     parser.add_argument("--write-docs", action="store_true", help="also into docs/performance.md and its chart")
