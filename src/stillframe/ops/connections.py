@@ -6,7 +6,8 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from stillframe.ops.zerocopy import EXTENSION, FileSendingCycle
+from stillframe.ops.cycles import Cycle
+from stillframe.ops.zerocopy import EXTENSION
 
 MAX_HEAD_BYTES = 64 * 1024
 """Of a request's line, its header fields and those behind a body in chunks, together."""
@@ -59,7 +60,7 @@ class BoundedConnection(HttpToolsProtocol):
         self.scope["extensions"] = {EXTENSION: {}}
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        cycle.__class__ = FileSendingCycle
+        cycle.__class__ = Cycle
         super()._start_asgi_task(cycle, app)
 
     def on_url(self, url: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Files go from the page cache to the socket within the kernel: ASGI's extension "zero copy send", for uvicorn.
+"""Files go from the page cache to the socket within the kernel: ASGI's extension "zero copy send".
 
 An image passes through no buffer of this process. The event loop only waits until the socket takes more; the call is
 made in a thread, since it reads from the disk what is not in memory.
@@ -9,9 +9,6 @@ Source: https://asgi.readthedocs.io/en/latest/extensions.html#zero-copy-send
 import asyncio
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
-
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 EXTENSION = "http.response.zerocopysend"
 PIECE_BYTES = 8 * 1024 * 1024
@@ -21,31 +18,7 @@ STALL_TIMEOUT_S = 300.0
 _POOL = ThreadPoolExecutor(4, thread_name_prefix="sendfile")
 
 
-class FileSendingCycle(RequestResponseCycle):
-    """A request and its answer, of which a part may be a range of a file."""
-
-    async def send(self, message: Any) -> None:
-        if message["type"] != EXTENSION:
-            await super().send(message)
-            return
-        if self.flow.write_paused and not self.disconnected:
-            await self.flow.drain()
-        if self.disconnected:
-            return
-        count = message["count"]
-        if not self.response_started or self.chunked_encoding or count > self.expected_content_length:
-            raise RuntimeError("A part of a file can only be sent where Content-Length says that it comes.")
-        try:
-            await _send_range(self.transport, message["file"].fileno(), message["offset"], count)
-        except (OSError, TimeoutError):
-            # As when a client goes away in the middle of any other answer; what it has is shorter than it was told.
-            self.transport.abort()
-            return
-        self.expected_content_length -= count
-        await super().send({"type": "http.response.body", "body": b"", "more_body": message.get("more_body", False)})
-
-
-async def _send_range(transport: asyncio.Transport, file: int, offset: int, count: int) -> None:
+async def send_range(transport: asyncio.Transport, file: int, offset: int, count: int) -> None:
     """Raises: OSError when the client is gone or the file ends too early; TimeoutError when nothing moves."""
     async with asyncio.timeout(STALL_TIMEOUT_S):
         while transport.get_write_buffer_size():  # noqa: ASYNC110 - the head has to be out first, and no event tells

@@ -1,0 +1,81 @@
+"""A request and its answer as uvicorn has them, with less work for the kernel."""
+
+import asyncio
+from typing import Any, cast
+
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+from stillframe.ops.zerocopy import EXTENSION, send_range
+
+
+class _Cork:
+    """Takes what is written until it is asked for."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        self.pieces.append(data)
+
+
+class Cycle(RequestResponseCycle):
+    """Head and body leave with one write, and ranges of files without passing through this process (ASGI's extension
+    "zero copy send").
+    """
+
+    _held: list[bytes] | None = None
+    """The head of an answer whose length is known, until its body comes."""
+
+    async def send(self, message: Any) -> None:
+        if message["type"] == EXTENSION:
+            await self._send_range(message)
+        elif message["type"] == "http.response.start" and not self.response_started:
+            await self._hold_head(message)
+        elif self._held is not None:
+            await self._send_held_with(message)
+        else:
+            await super().send(message)
+
+    async def _hold_head(self, message: Any) -> None:
+        transport, cork = self.transport, _Cork()
+        self.transport = cast("asyncio.Transport", cork)
+        try:
+            await super().send(message)
+        finally:
+            self.transport = transport
+        if self.chunked_encoding:  # nobody knows when a body of unknown length begins
+            transport.write(b"".join(cork.pieces))
+        elif cork.pieces:
+            self._held = cork.pieces
+
+    async def _send_held_with(self, message: Any) -> None:
+        """The transport may be closed by the end of the answer, so it is written to before."""
+        held, self._held = self._held or [], None
+        body = message.get("body", b"") if message["type"] == "http.response.body" else b""
+        if self.disconnected or self.scope["method"] == "HEAD" or len(body) > self.expected_content_length:
+            self.transport.write(b"".join(held))
+            await super().send(message)
+            return
+        self.transport.write(b"".join([*held, body]))
+        self.expected_content_length -= len(body)
+        await super().send(cast("Any", {**message, "body": b""}))
+
+    async def _send_range(self, message: Any) -> None:
+        if self._held is not None:
+            self.transport.write(b"".join(self._held))
+            self._held = None
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if self.disconnected:
+            return
+        count = message["count"]
+        if not self.response_started or self.chunked_encoding or count > self.expected_content_length:
+            raise RuntimeError("A part of a file can only be sent where Content-Length says that it comes.")
+        try:
+            await send_range(self.transport, message["file"].fileno(), message["offset"], count)
+        except (OSError, TimeoutError):
+            # As when a client goes away in the middle of any other answer; what it has is shorter than it was told.
+            self.transport.abort()
+            return
+        self.expected_content_length -= count
+        await super().send({"type": "http.response.body", "body": b"", "more_body": message.get("more_body", False)})
