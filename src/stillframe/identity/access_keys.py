@@ -176,7 +176,7 @@ def require_whole_user(caller: Caller) -> None:
     if caller.application_credential_id is not None:
         raise ForbiddenError("An application credential cannot be turned into an access key.")
     if caller.is_restricted:
-        raise ForbiddenError("A temporary key cannot be turned into another credential.")
+        raise ForbiddenError("A temporary key or a trust cannot be turned into another credential.")
 
 
 async def create_key_of_user(

@@ -77,7 +77,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """The request is for the whole system."""
     application_credential_id: str | None = None
     is_restricted: bool = False
-    """May make no further credentials: came with an application credential that may not, or a temporary key."""
+    """May make no further credentials: came with an application credential that may not, a temporary key or a trust."""
     access_rules: tuple[AccessRule, ...] | None = None
     """When there are any, nothing else may be asked for."""
 
@@ -257,6 +257,9 @@ class TokenClaims(msgspec.Struct, frozen=True, kw_only=True):
     parent_id: str | None = None
     """The first token of the chain, when this one was got with another."""
     application_credential_id: str | None = None
+    trust_id: str | None = None
+    other_epoch: int = 0
+    """With a trust: the epoch of the one of the two who is not the token's user."""
 
 
 class AppCredential(msgspec.Struct, frozen=True, kw_only=True):
@@ -277,6 +280,26 @@ class AppCredentialView(msgspec.Struct, frozen=True, kw_only=True):
     credential: AppCredential
     roles: tuple[Role, ...]
     access_rules: tuple[AccessRule, ...]
+
+
+class Trust(msgspec.Struct, frozen=True, kw_only=True):
+    """The trustee may act with some of the trustor's roles on the project; with `impersonation` as the trustor."""
+
+    id: str
+    trustor_user_id: str
+    trustee_user_id: str
+    project_id: str
+    impersonation: bool
+    expires_at: datetime | None
+    remaining_uses: int | None
+    """How many tokens can still be got with it; None for any number."""
+
+
+class TrustView(msgspec.Struct, frozen=True, kw_only=True):
+    """A trust with the roles that hang on it."""
+
+    trust: Trust
+    roles: tuple[Role, ...]
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -324,6 +347,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     claims: TokenClaims
     standing: Standing
     application_credential: AppCredentialView | None = None
+    trust: Trust | None = None
 
     @property
     def caller(self) -> Caller:
@@ -333,7 +357,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
         )
         used = self.application_credential
         if used is None:
-            return caller
+            return structs.replace(caller, is_restricted=True) if self.trust is not None else caller
         return structs.replace(
             caller,
             application_credential_id=used.credential.id,
@@ -405,11 +429,17 @@ class SystemRef(msgspec.Struct, frozen=True):
     """The whole platform."""
 
 
+class TrustRef(msgspec.Struct, frozen=True):
+    """What a trust gives."""
+
+    id: str
+
+
 class UnscopedRef(msgspec.Struct, frozen=True):
     """Explicitly no scope."""
 
 
-ScopeRef = ProjectRef | DomainRef | SystemRef | UnscopedRef | None
+ScopeRef = ProjectRef | DomainRef | SystemRef | TrustRef | UnscopedRef | None
 """What a token shall be for, as asked; None leaves it to us."""
 
 

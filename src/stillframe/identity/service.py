@@ -46,13 +46,13 @@ from stillframe.identity.model import (
     AccessKeyKind,
     AppCredential,
     AppCredentialLogin,
-    AppCredentialView,
     Caller,
     DomainRef,
     Login,
     PasswordLogin,
     ProjectFilter,
     ProjectRef,
+    Role,
     Scope,
     ScopeRef,
     Standing,
@@ -60,6 +60,9 @@ from stillframe.identity.model import (
     Token,
     TokenClaims,
     TokenLogin,
+    Trust,
+    TrustRef,
+    TrustView,
     UnscopedRef,
     User,
 )
@@ -67,8 +70,10 @@ from stillframe.identity.passwords import password_matches
 from stillframe.identity.rows import accounts as account_rows
 from stillframe.identity.rows import applications as application_rows
 from stillframe.identity.rows import keys as key_rows
+from stillframe.identity.rows import trusts as trust_rows
 from stillframe.identity.rows.accounts import lock_project
 from stillframe.identity.tokens import TokenKeys, decode_token, encode_token
+from stillframe.identity.trusts import is_usable
 from stillframe.kit.clock import utcnow
 from stillframe.kit.ids import is_hex_id, new_hex_id
 
@@ -134,6 +139,8 @@ async def log_in(
             found = await _by_token(database, keys, login.token)
         case AppCredentialLogin():
             found = await _by_app_credential(database, login)
+    if isinstance(scope_ref, TrustRef):
+        return await _by_trust(database, keys, found, scope_ref.id)
     async with database.reading() as tx:
         if found.credential is not None:
             scope = _credential_scope(found.credential, scope_ref)
@@ -167,12 +174,41 @@ async def _by_token(database: Database, keys: TokenKeys, text: str) -> _LoggedIn
     claims = token.claims
     if claims.application_credential_id is not None:
         raise ForbiddenError("A token got with an application credential cannot be traded for another.")
+    if claims.trust_id is not None:
+        raise ForbiddenError("A token got with a trust cannot be traded for another.")
     return _LoggedIn(
         user=token.standing.user,
         methods=tuple(sorted({*claims.methods, "token"})),
         expires_at=claims.expires_at,
         parent_id=claims.parent_id or claims.token_id,
     )
+
+
+async def _by_trust(database: Database, keys: TokenKeys, found: _LoggedIn, trust_id: str) -> IssuedToken:
+    """For the trustee. Each counts as a use of the trust, where those are limited."""
+    async with database.writing() as tx:
+        view = await trust_rows.get_trust(tx, trust_id) if is_hex_id(trust_id) else None
+        if view is None or found.credential is not None or found.user.id != view.trust.trustee_user_id:
+            raise UnauthenticatedError
+        trust = view.trust
+        trustor = await account_rows.get_user(tx, trust.trustor_user_id)
+        if trustor is None or not is_usable(trust):
+            raise UnauthenticatedError
+        if trust.remaining_uses is not None and not await trust_rows.use_trust(tx, trust.id):
+            raise UnauthenticatedError
+        user, other = (trustor, found.user) if trust.impersonation else (found.user, trustor)
+        ends = [each for each in (found.expires_at, trust.expires_at) if each is not None]
+        return await issue_token(
+            tx,
+            keys,
+            user,
+            Scope(project_id=trust.project_id),
+            methods=found.methods,
+            expires_at=_end(min(ends)) if ends else None,
+            parent_id=found.parent_id,
+            trust=trust,
+            other_epoch=other.epoch,
+        )
 
 
 async def _by_app_credential(database: Database, login: AppCredentialLogin) -> _LoggedIn:
@@ -220,6 +256,8 @@ async def _resolve_scope(tx: Transaction, user: User, ref: ScopeRef) -> Scope:
             return await _project_scope(tx, user, ref)
         case SystemRef():
             return SYSTEM_SCOPE
+        case TrustRef():
+            raise UnauthenticatedError
         case DomainRef():
             domain = await account_rows.find_domain(tx, ref)
             if domain is None:
@@ -258,6 +296,8 @@ async def issue_token(
     expires_at: datetime | None = None,
     parent_id: str | None = None,
     credential: AppCredential | None = None,
+    trust: Trust | None = None,
+    other_epoch: int = 0,
 ) -> IssuedToken:
     """Good for 24 hours unless said otherwise. Nothing is stored, so a reading transaction will do.
 
@@ -276,6 +316,8 @@ async def issue_token(
         expires_at=expires_at or issued_at + TOKEN_LIFETIME,
         parent_id=parent_id,
         application_credential_id=credential.id if credential else None,
+        trust_id=trust.id if trust else None,
+        other_epoch=other_epoch,
     )
     return IssuedToken(encode_token(keys, claims), await _token_of(tx, claims, standing))
 
@@ -285,18 +327,33 @@ async def _token_of(tx: Transaction, claims: TokenClaims, standing: Standing | N
     used = None
     if standing is not None and claims.application_credential_id is not None:
         used = await application_rows.get_app_credential(tx, claims.application_credential_id)
-        standing = _limited(standing, used) if used else None
+        standing = _limited(standing, used.roles, standing.roles) if used else None
+    trust = None
+    if standing is not None and claims.trust_id is not None:
+        view = await trust_rows.get_trust(tx, claims.trust_id)
+        standing = await _trusted(tx, claims, standing, view) if view else None
+        trust = view.trust if view else None
     if standing is None or not standing.holds(claims.scope):
         raise UnauthenticatedError
-    return Token(claims=claims, standing=standing, application_credential=used)
+    return Token(claims=claims, standing=standing, application_credential=used, trust=trust)
 
 
-def _limited(standing: Standing, used: AppCredentialView) -> Standing | None:
-    """With the roles of the application credential only; None once the user has lost one of them."""
-    held = {role.id for role in standing.roles}
-    if not held.issuperset(role.id for role in used.roles):
+async def _trusted(tx: Transaction, claims: TokenClaims, standing: Standing, view: TrustView) -> Standing | None:
+    """With the roles of the trust only; None once either of the two is out, or the trustor has lost one of them."""
+    trust = view.trust
+    is_trustor = trust.impersonation
+    other_id, other_scope = (trust.trustee_user_id, UNSCOPED) if is_trustor else (trust.trustor_user_id, claims.scope)
+    other = await standings.get_standing(tx, other_id, other_scope)
+    if other is None or other.user.epoch != claims.other_epoch or not other.holds(other_scope):
         return None
-    return structs.replace(standing, roles=used.roles)
+    return _limited(standing, view.roles, standing.roles if is_trustor else other.roles)
+
+
+def _limited(standing: Standing, wanted: tuple[Role, ...], held: tuple[Role, ...]) -> Standing | None:
+    """With the wanted roles only; None once one of them is not held any more."""
+    if not {role.id for role in held}.issuperset(role.id for role in wanted):
+        return None
+    return structs.replace(standing, roles=wanted)
 
 
 async def validate_token(tx: Transaction, keys: TokenKeys, text: str) -> Caller:
@@ -305,7 +362,10 @@ async def validate_token(tx: Transaction, keys: TokenKeys, text: str) -> Caller:
 
 
 async def get_token(tx: Transaction, keys: TokenKeys, text: str) -> Token:
-    """One query, and two more for who came with an application credential. Raises: UnauthenticatedError."""
+    """One query, and three more for who came with an application credential or a trust.
+
+    Raises: UnauthenticatedError.
+    """
     claims = decode_token(keys, text, utcnow())
     return await _token_of(tx, claims, await standings.get_token_standing(tx, claims))
 

@@ -209,6 +209,26 @@ application_credential_roles = sa.Table(
     sa.Column("role_id", sa.ForeignKey("roles.id", ondelete="CASCADE"), primary_key=True, index=True),
 )
 
+trusts = sa.Table(
+    "trusts",
+    metadata,
+    _id(),
+    _of("users", "trustor_user_id"),
+    _of("users", "trustee_user_id"),
+    _of("projects", "project_id"),
+    sa.Column("impersonation", sa.Boolean, nullable=False),
+    sa.Column("expires_at", UtcTime),
+    # None for any number.
+    sa.Column("remaining_uses", sa.BigInteger),
+)
+
+trust_roles = sa.Table(
+    "trust_roles",
+    metadata,
+    sa.Column("trust_id", sa.ForeignKey("trusts.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("role_id", sa.ForeignKey("roles.id", ondelete="CASCADE"), primary_key=True, index=True),
+)
+
 access_rules = sa.Table(
     "access_rules",
     metadata,

@@ -31,6 +31,8 @@ class _Packed(msgspec.Struct, array_like=True, frozen=True):
     is_system: bool = False
     parent_id: bytes | None = None
     application_credential_id: bytes | None = None
+    trust_id: bytes | None = None
+    other_epoch: int = 0
 
 
 _decoder = msgspec.msgpack.Decoder(_Packed)
@@ -63,6 +65,8 @@ def encode_token(keys: TokenKeys, claims: TokenClaims) -> str:
         is_system=claims.scope.system,
         parent_id=_packed_id(claims.parent_id),
         application_credential_id=_packed_id(claims.application_credential_id),
+        trust_id=_packed_id(claims.trust_id),
+        other_epoch=claims.other_epoch,
     )
     return keys.tokens.encrypt(_encoder.encode(packed))
 
@@ -89,6 +93,8 @@ def decode_token(keys: TokenKeys, text: str, now: datetime) -> TokenClaims:
         expires_at=packed.expires_at,
         parent_id=_unpacked_id(packed.parent_id),
         application_credential_id=_unpacked_id(packed.application_credential_id),
+        trust_id=_unpacked_id(packed.trust_id),
+        other_epoch=packed.other_epoch,
     )
 
 

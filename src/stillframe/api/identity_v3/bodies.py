@@ -4,6 +4,7 @@ Source: OpenStack Keystone, the JSON schemas of its API.
 """
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
@@ -22,6 +23,7 @@ Json = dict[str, Any]
 _TRUE = frozenset({"true", "1", "y", "on", "yes"})
 _FALSE = frozenset({"false", "0", "n", "off", "no", ""})
 _MAX_INT = 2**63 - 1
+_MOMENTS = ("%Y-%m-%dT%H:%M:%S.%fZ", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S")
 
 
 class Given(NamedTuple):
@@ -243,6 +245,30 @@ class AppCredentialBody(Struct):
     access_rules: list[AccessRuleBody] | UnsetType = UNSET
     project_id: Id | UnsetType = UNSET
     system: Text | UnsetType = UNSET
+
+
+class TrustBody(Struct):
+    trustor_user_id: Id | UnsetType = UNSET
+    trustee_user_id: Id | UnsetType = UNSET
+    impersonation: bool | UnsetType = UNSET
+    project_id: Id | UnsetType | None = UNSET
+    remaining_uses: Annotated[int, Meta(ge=1)] | UnsetType | None = UNSET
+    expires_at: str | UnsetType | None = UNSET
+    allow_redelegation: bool | UnsetType | None = UNSET
+    redelegation_count: Annotated[int, Meta(ge=0)] | UnsetType | None = UNSET
+    roles: list[RoleRefBody] | UnsetType = UNSET
+
+
+def moment(text: str | None) -> datetime | None:
+    """When something ends, in any of the spellings clients have. Raises: InvalidInputError."""
+    if text is None:
+        return None
+    for form in _MOMENTS:
+        try:
+            return datetime.strptime(text, form).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+    raise InvalidInputError("expires_at is a time such as 2030-01-31T12:00:00.000000.", field="expires_at")
 
 
 def decode_list(raw: bytes, key: str, kind: type[Struct], *required: str) -> list[Given]:

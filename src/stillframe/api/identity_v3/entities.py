@@ -3,6 +3,7 @@
 Source: OpenStack Identity API v3; Open Telekom Cloud, Identity and Access Management API reference.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -10,7 +11,7 @@ from urllib.parse import quote
 from stillframe.identity.catalog import Endpoint, Region, Service
 from stillframe.identity.credentials import Credential, Ec2Pair
 from stillframe.identity.limits import LimitView, RegisteredLimit
-from stillframe.identity.model import ROLES, AccessRule, AppCredentialView, Domain, Group, Project, Role, User
+from stillframe.identity.model import ROLES, AccessRule, AppCredentialView, Domain, Group, Project, Role, Trust, User
 from stillframe.identity.policy_documents import PolicyDocument
 from stillframe.kit.clock import iso_micros, iso_micros_z
 
@@ -202,6 +203,26 @@ def ec2_to_wire(pair: Ec2Pair, base: str) -> Wire:
         "trust_id": None,
         "links": _self(base, f"users/{pair.user_id}/credentials/OS-EC2/{pair.access}"),
     }
+
+
+def trust_to_wire(trust: Trust, base: str, roles: Sequence[Role] | None = None) -> Wire:
+    """With its roles where they are given."""
+    shown: Wire = {
+        "id": trust.id,
+        "trustor_user_id": trust.trustor_user_id,
+        "trustee_user_id": trust.trustee_user_id,
+        "project_id": trust.project_id,
+        "impersonation": trust.impersonation,
+        "expires_at": moment(trust.expires_at),
+        "deleted_at": None,
+        "remaining_uses": trust.remaining_uses,
+        "redelegation_count": 0,
+        "links": _self(base, f"OS-TRUST/trusts/{trust.id}"),
+    }
+    if roles is None:
+        return shown
+    links = {**_self(base, f"OS-TRUST/trusts/{trust.id}/roles"), "next": None, "previous": None}
+    return {**shown, "roles": [role_to_wire(each, base) for each in roles], "roles_links": links}
 
 
 def access_rule_to_wire(rule: AccessRule, user_id: str, base: str) -> Wire:

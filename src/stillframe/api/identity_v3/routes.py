@@ -14,6 +14,7 @@ from stillframe.api.identity_v3.limits import limit_handlers
 from stillframe.api.identity_v3.projects import project_handlers
 from stillframe.api.identity_v3.roles import role_handlers
 from stillframe.api.identity_v3.secrets import secret_handlers
+from stillframe.api.identity_v3.trusts import trust_handlers
 from stillframe.api.identity_v3.users import user_handlers
 from stillframe.config import Settings
 from stillframe.db import Database, Transaction
@@ -125,6 +126,7 @@ handlers = [
             *catalog_handlers,
             *limit_handlers,
             *secret_handlers,
+            *trust_handlers,
             credential_router,
         ],
         request_max_body_size=MAX_BODY_BYTES,

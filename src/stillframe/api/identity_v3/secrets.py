@@ -1,6 +1,5 @@
 """Credentials, EC2 pairs, application credentials and their access rules: decode, one service call, encode."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from litestar import HttpMethod, Request, delete, patch, post, route
@@ -11,6 +10,7 @@ from stillframe.api.identity_v3.bodies import (
     CredentialBody,
     decode_object,
     decode_resource,
+    moment,
     require_same_id,
 )
 from stillframe.api.identity_v3.entities import (
@@ -30,8 +30,6 @@ from stillframe.identity.tokens import TokenKeys
 
 AnyRequest = Request[Any, Any, Any]
 READ = [HttpMethod.GET, HttpMethod.HEAD]
-
-_MOMENTS = ("%Y-%m-%dT%H:%M:%S.%fZ", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S")
 
 
 @route("/v3/credentials", http_method=READ)
@@ -131,24 +129,13 @@ async def show_app_credential(
 async def create_app_credential(request: AnyRequest, user_id: str, database: Database, caller: Caller) -> Wire:
     body = await request.body()
     fields = decode_resource(body, "application_credential", AppCredentialBody, "name").fields
-    fields["expires_at"] = _moment(fields.get("expires_at"))
+    fields["expires_at"] = moment(fields.get("expires_at"))
     wanted = fields.get("roles")
     roles = [(each.id, each.name) for each in wanted] if wanted else None
     rules = [_rule(each) for each in fields.get("access_rules", [])]
     made = await application_credentials.create_app_credential(database, caller, user_id, fields, roles, rules)
     shown = app_credential_to_wire(made.view, base_url(request))
     return {"application_credential": shown | {"secret": made.secret}}
-
-
-def _moment(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    for form in _MOMENTS:
-        try:
-            return datetime.strptime(text, form).replace(tzinfo=UTC)
-        except ValueError:
-            continue
-    raise InvalidInputError("expires_at is a time such as 2030-01-31T12:00:00.000000.", field="expires_at")
 
 
 def _rule(given: AccessRuleBody) -> dict[str, str]:

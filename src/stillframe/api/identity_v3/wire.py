@@ -7,7 +7,7 @@ import base64
 from typing import Any, TypeVar
 
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType, structs
+from msgspec import UNSET, Raw, Struct, UnsetType, field, structs
 
 from stillframe.errors import InvalidInputError
 from stillframe.identity.model import (
@@ -23,9 +23,13 @@ from stillframe.identity.model import (
     SystemRef,
     Token,
     TokenLogin,
+    Trust,
+    TrustRef,
     UnscopedRef,
 )
 from stillframe.kit.clock import iso_micros_z
+
+TRUST = "OS-TRUST:trust"
 
 BodyT = TypeVar("BodyT", bound=Struct)
 
@@ -76,11 +80,16 @@ class SystemBody(Struct):
     all: bool = False
 
 
+class TrustRefBody(Struct):
+    id: str
+
+
 class ScopeBody(Struct):
     project: ProjectBody | None = None
     domain: DomainBody | None = None
     system: SystemBody | None = None
     unscoped: dict[str, Any] | None = None
+    trust: TrustRefBody | None = field(default=None, name=TRUST)
 
 
 class AuthBody(Struct):
@@ -162,6 +171,10 @@ def scope_of(body: LoginBody) -> ScopeRef:
         return None if scope is None else UnscopedRef()
     if isinstance(scope, str):
         raise InvalidInputError("Expecting an object or unscoped in auth.scope.", field="scope")
+    if scope.trust is not None:
+        if scope.project is not None or scope.domain is not None:
+            raise InvalidInputError("A trust has its project: name no other scope beside it.", field="scope")
+        return TrustRef(scope.trust.id)
     if scope.project is not None:
         return _project_ref(scope.project)
     if scope.domain is not None:
@@ -232,6 +245,17 @@ class TokenAppCredential(Struct, frozen=True):
     access_rules: list[TokenAccessRule] | UnsetType = UNSET
 
 
+class TokenTrustUser(Struct, frozen=True):
+    id: str
+
+
+class TokenTrust(Struct, frozen=True):
+    id: str
+    impersonation: bool
+    trustor_user: TokenTrustUser
+    trustee_user: TokenTrustUser
+
+
 class TokenWire(Struct, frozen=True, kw_only=True):
     methods: tuple[str, ...]
     expires_at: str
@@ -245,6 +269,7 @@ class TokenWire(Struct, frozen=True, kw_only=True):
     system: TokenSystem | UnsetType = UNSET
     roles: list[Named] | UnsetType = UNSET
     application_credential: TokenAppCredential | UnsetType = UNSET
+    trust: TokenTrust | UnsetType = field(default=UNSET, name=TRUST)
     catalog: Raw | UnsetType = UNSET
 
 
@@ -281,9 +306,15 @@ def token_document(token: Token, catalog: Raw | None) -> TokenDocument:
             system=TokenSystem() if claims.scope.system else UNSET,
             roles=UNSET if claims.scope.is_unscoped else [Named(role.id, role.name) for role in standing.roles],
             application_credential=UNSET if used is None else _app_credential(used),
+            trust=UNSET if token.trust is None else _trust(token.trust),
             catalog=UNSET if catalog is None else catalog,
         )
     )
+
+
+def _trust(used: Trust) -> TokenTrust:
+    trustor, trustee = TokenTrustUser(used.trustor_user_id), TokenTrustUser(used.trustee_user_id)
+    return TokenTrust(used.id, used.impersonation, trustor, trustee)
 
 
 def _audit_id(token_id: str) -> str:

@@ -25,6 +25,12 @@ manager  GET    /v3/OS-INHERIT/projects/{project_id}/users/{user_id}/roles/inher
 manager  DELETE /v3/OS-INHERIT/projects/{project_id}/users/{user_id}/roles/{role_id}/inherited_to_projects
 manager  GET    /v3/OS-INHERIT/projects/{project_id}/users/{user_id}/roles/{role_id}/inherited_to_projects
 manager  PUT    /v3/OS-INHERIT/projects/{project_id}/users/{user_id}/roles/{role_id}/inherited_to_projects
+token    GET    /v3/OS-TRUST/trusts
+token    POST   /v3/OS-TRUST/trusts
+token    DELETE /v3/OS-TRUST/trusts/{trust_id}
+token    GET    /v3/OS-TRUST/trusts/{trust_id}
+token    GET    /v3/OS-TRUST/trusts/{trust_id}/roles
+token    GET    /v3/OS-TRUST/trusts/{trust_id}/roles/{role_id}
 scoped   GET    /v3/auth/catalog
 token    GET    /v3/auth/domains
 token    GET    /v3/auth/projects

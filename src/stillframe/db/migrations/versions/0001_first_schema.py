@@ -935,6 +935,34 @@ def upgrade() -> None:
     with op.batch_alter_table('role_inferences', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_role_inferences_implied_role_id'), ['implied_role_id'], unique=False)
 
+    op.create_table('trusts',
+    sa.Column('id', sa.String(length=32), nullable=False),
+    sa.Column('trustor_user_id', sa.String(length=32), nullable=False),
+    sa.Column('trustee_user_id', sa.String(length=32), nullable=False),
+    sa.Column('project_id', sa.String(length=32), nullable=False),
+    sa.Column('impersonation', sa.Boolean(), nullable=False),
+    sa.Column('expires_at', stillframe.db.schema.UtcTime(), nullable=True),
+    sa.Column('remaining_uses', sa.BigInteger(), nullable=True),
+    sa.ForeignKeyConstraint(['project_id'], ['projects.id'], name=op.f('fk_trusts_project_id'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['trustee_user_id'], ['users.id'], name=op.f('fk_trusts_trustee_user_id'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['trustor_user_id'], ['users.id'], name=op.f('fk_trusts_trustor_user_id'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_trusts'))
+    )
+    with op.batch_alter_table('trusts', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_trusts_project_id'), ['project_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_trusts_trustee_user_id'), ['trustee_user_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_trusts_trustor_user_id'), ['trustor_user_id'], unique=False)
+
+    op.create_table('trust_roles',
+    sa.Column('trust_id', sa.String(length=32), nullable=False),
+    sa.Column('role_id', sa.String(length=32), nullable=False),
+    sa.ForeignKeyConstraint(['role_id'], ['roles.id'], name=op.f('fk_trust_roles_role_id'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['trust_id'], ['trusts.id'], name=op.f('fk_trust_roles_trust_id'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('trust_id', 'role_id', name=op.f('pk_trust_roles'))
+    )
+    with op.batch_alter_table('trust_roles', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_trust_roles_role_id'), ['role_id'], unique=False)
+
     op.create_table('application_credential_roles',
     sa.Column('application_credential_id', sa.String(length=32), nullable=False),
     sa.Column('role_id', sa.String(length=32), nullable=False),
@@ -965,6 +993,16 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_application_credential_rules_access_rule_id'))
 
     op.drop_table('application_credential_rules')
+    with op.batch_alter_table('trust_roles', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_trust_roles_role_id'))
+
+    op.drop_table('trust_roles')
+    with op.batch_alter_table('trusts', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_trusts_trustor_user_id'))
+        batch_op.drop_index(batch_op.f('ix_trusts_trustee_user_id'))
+        batch_op.drop_index(batch_op.f('ix_trusts_project_id'))
+
+    op.drop_table('trusts')
     with op.batch_alter_table('application_credential_roles', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_application_credential_roles_role_id'))
 
