@@ -13,6 +13,7 @@ import msgspec
 
 from stillframe.blobs.compression import Compression, Readable, Unpacked, detect_compression
 from stillframe.blobs.digests import HashLane, Progress
+from stillframe.blobs.room import require_room
 from stillframe.errors import LimitExceededError
 
 _PIECE_BYTES = 4 * 1024 * 1024
@@ -140,6 +141,7 @@ def _write(pull: _Pull, path: Path, max_unpacked_bytes: int) -> tuple[int, Compr
         while piece := source.read(_PIECE_BYTES):
             if compression and size_bytes + len(piece) > max_unpacked_bytes:
                 raise LimitExceededError(f"What is compressed has more than the {max_unpacked_bytes} bytes allowed.")
+            require_room(descriptor)
             _write_sparsely(descriptor, piece, size_bytes)
             size_bytes += len(piece)
         os.ftruncate(descriptor, size_bytes)

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    from stillframe.cli.app import run  # noqa: PLC0415 - importing the package must stay free
-
+    try:
+        from stillframe.cli.app import run  # noqa: PLC0415 - importing the package must stay free
+    except KeyboardInterrupt:
+        return 130
     return run(argv)

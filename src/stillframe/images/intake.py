@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from stillframe.blobs.digests import Digests, StreamingDigests
+from stillframe.blobs.room import require_room
 
 BLOCK_BYTES = 4 * 1024 * 1024
 FLUSH_BYTES = 64 * 1024 * 1024
@@ -70,7 +71,7 @@ class _FileLane:
 
     async def write(self, piece: bytes) -> None:
         """Raises: OSError of an earlier write."""
-        self._backlog.append(self._writer.submit(self._file.write, piece))
+        self._backlog.append(self._writer.submit(_write, self._file, piece))
         self._unflushed_bytes += len(piece)
         if self._unflushed_bytes >= FLUSH_BYTES and self._flushed.done():
             # The kernel tells of a failed write to the disk once only, so every answer is looked at.
@@ -108,6 +109,11 @@ async def write_all(file: BinaryIO, pieces: AsyncIterator[bytes]) -> Digests:
             return await digests.finish()
     finally:
         await asyncio.shield(lane.close())
+
+
+def _write(file: BinaryIO, piece: bytes) -> int:
+    require_room(file.fileno())
+    return file.write(piece)
 
 
 def _make_durable(file: BinaryIO) -> None:

@@ -8,6 +8,7 @@ queued ──► saving ──► active        one transaction makes the layer 
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -247,10 +248,24 @@ async def _has_layer(tx: Transaction, upload: Upload) -> bool:
 
 
 async def _take_back(resources: Resources, upload: Upload, path: Path) -> None:
-    """Safe to repeat. The rows first: a file without a row would be found by nobody."""
+    """Safe to repeat, and harmless once the image has the data.
+
+    What the file takes up goes first, for a full disk has no room for the rows; then the rows, for a file without one
+    would be found by nobody.
+    """
+    async with resources.database.reading() as tx:
+        is_unfinished = await _has_layer(tx, upload)
+    if is_unfinished:
+        await asyncio.to_thread(_empty, path)
     async with resources.database.writing() as tx:
         await _take_back_rows(tx, upload)
-    await asyncio.to_thread(path.unlink, missing_ok=True)
+    if is_unfinished:
+        await asyncio.to_thread(path.unlink, missing_ok=True)
+
+
+def _empty(path: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.truncate(path, 0)
 
 
 async def _take_back_rows(tx: Transaction, upload: Upload) -> None:
@@ -277,8 +292,11 @@ async def _take_back_if_dead(resources: Resources, tx: Transaction, image: Image
     upload = await rows.get_upload(tx, image.id)
     if upload is None or utcnow() - upload.started_at < START_GRACE:
         return False
-    if intake.is_being_written(_path(resources.layout, image, upload)):
+    path = _path(resources.layout, image, upload)
+    if intake.is_being_written(path):
         return False
     log.warning("images.dead_upload_taken_back", image=image.id, layer=upload.layer_id)
+    if await _has_layer(tx, upload):
+        await asyncio.to_thread(_empty, path)
     await _take_back_rows(tx, upload)
     return True

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from stillframe.blobs.object_store import ObjectInfo
 from stillframe.blobs.staging import Staged, stage
-from stillframe.errors import InvalidInputError, LimitExceededError, ObjectNotFoundError
+from stillframe.errors import InvalidInputError, LimitExceededError, ObjectNotFoundError, UnavailableError
 from stillframe.images import incoming
 from stillframe.images.model import ImageKind
 from stillframe.jobs.model import Job
@@ -69,6 +69,8 @@ async def _receive_one(resources: Resources, job: Job, disk: Disk, on_progress: 
         raise ImageFileTooLargeError(error.message, cause=error) from error
     except InvalidInputError as error:
         raise ImageFileInvalidError(f"{disk.url}: {error.message}", cause=error) from error
+    except OSError as error:
+        raise UnavailableError("The disk of the image service cannot be written.", cause=error) from error
     _check_checksum(disk, staged)
     return _with_facts(disk, staged, info)
 
