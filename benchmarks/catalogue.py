@@ -40,7 +40,13 @@ def catalogue_of(count: int) -> Iterator[Catalogue]:
         system.down()
         database = sqlite3.connect(system.data_dir / "stillframe.db", isolation_level=None)
         with contextlib.closing(database):
-            for pragma in ("journal_mode = off", "synchronous = off", "cache_size = -1000000", "temp_store = memory"):
+            for pragma in (
+                "journal_mode = off",
+                "synchronous = off",
+                "cache_size = -1000000",
+                "temp_store = memory",
+                "threads = 2",
+            ):
                 database.execute(f"PRAGMA {pragma}")
             with _without_indexes(database):
                 some_id = multiply(database, _OUR_TABLES, template, range(1, count))

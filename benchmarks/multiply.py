@@ -7,7 +7,8 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
-TAGS, TEAMS = 100, 50
+TAGS, TEAMS = 5, 4
+"""So few that there is a whole page of each among a hundred images."""
 MARKS = {"name": "mark-name", "tag": "mark-tag", "team": "mark-team"}
 """What the first image, the template, is to have for a name, a tag and the property `team`."""
 

@@ -80,10 +80,18 @@ class MemoryWatch:
 
 @contextlib.contextmanager
 def running(argv: Sequence[str], log: Path, env: dict[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    """A program in a session of its own, so that Ctrl-C reaches it through us only, in our order."""
+    """A program in a session of its own, so that Ctrl-C reaches it through us only, in our order.
+
+    If we end without a chance to clean up, the kernel ends it.
+    """
     with log.open("ab") as output:
         process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, env=env
+            ["setpriv", "--pdeathsig", "TERM", *argv],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            env=env,
         )
     try:
         yield process

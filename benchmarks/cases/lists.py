@@ -20,8 +20,8 @@ GLANCE_SIZE = 10_000
 QUERIES: dict[str, Callable[[Catalogue], str]] = {
     "list 20": lambda _: "/v2/images?limit=20",
     "list by name": lambda catalogue: f"/v2/images?limit=20&name={catalogue.some_name}",
-    "list by tag": lambda _: "/v2/images?limit=20&tag=t7",
-    "list by property": lambda _: "/v2/images?limit=20&team=team7",
+    "list by tag": lambda _: "/v2/images?limit=20&tag=t3",
+    "list by property": lambda _: "/v2/images?limit=20&team=team3",
     "list sorted by name": lambda _: "/v2/images?limit=20&sort=name:asc",
     "list sorted by size": lambda _: "/v2/images?limit=20&sort=size:desc",
     "list after a deep marker": lambda catalogue: f"/v2/images?limit=20&marker={catalogue.some_id}",
