@@ -72,6 +72,26 @@ def test_an_object_becomes_a_data_disk_image_whose_job_can_be_watched(system: Sy
     assert keys_in(system, bucket) == ["data"]
 
 
+def test_a_refused_import_leaves_nothing_and_no_object_is_replaced(system: System, user: Cli, disk: Path) -> None:
+    refused = user.run("image", "import", str(disk), "--name", "a/b", "--min-disk", "1", check=ExitCode.USAGE)
+    assert "IMG.0003" in refused.stderr
+    assert keys_in(system, own_bucket(system)) == []
+    system.s3().create_bucket(Bucket="cli-own")
+    system.s3().put_object(Bucket="cli-own", Key="my-disk.vmdk", Body=b"precious")
+    taken = user.run("image", "import", str(disk), "--name", "n", "--min-disk", "1", "--bucket", "cli-own", "--wait")
+    assert (taken.returncode, "cli-own:my-disk.vmdk exists already" in taken.stderr) == (ExitCode.CONFLICT, True)
+    assert system.s3().get_object(Bucket="cli-own", Key="my-disk.vmdk")["Body"].read() == b"precious"
+
+
+def test_an_export_delivers_the_stored_file_where_that_is_asked_for(system: System, user: Cli, disk: Path) -> None:
+    wanted = ("image", "import", str(disk), "--name", "as-it-is", "--min-disk", "1", "--type", "data", "--wait")
+    image: dict[str, Any] = json.loads(user.run(*wanted, "-o", "json", check=0).stdout)
+    system.s3().create_bucket(Bucket="cli-exports")
+    user.run("image", "export", image["id"], "cli-exports:stored", "--quick", "--wait", check=0)
+    assert system.s3().head_object(Bucket="cli-exports", Key="stored")["ContentLength"] == image["size"]
+    user.run("image", "delete", image["id"], check=0)
+
+
 def test_what_is_not_there_is_told(user: Cli, tmp_path: Path) -> None:
     missing = user.run("image", "import", str(tmp_path / "nothing"), "--name", "n", "--min-disk", "1")
     assert missing.returncode == ExitCode.NOT_FOUND

@@ -1,8 +1,10 @@
 """The few bucket requests of the demo, against a real S3 server."""
 
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,6 +19,7 @@ from stillframe.cli.cloud import Cloud
 from stillframe.cli.errors import CliError, ExitCode
 from stillframe.cli.objects import Bucket
 from stillframe.cli.session import TokenCache
+from tests.qemu.disks import MIB, random_file
 
 KEYS = ("AKEXAMPLE", "SKEXAMPLE")
 
@@ -80,6 +83,25 @@ def test_a_bucket_is_made_read_and_removed(
     told = capsys.readouterr().err
     assert "-X PUT --aws-sigv4" in told
     assert not any(secret in told for secret in (*KEYS, "Signature", "of-somebody-else"))
+
+
+def test_an_interrupted_upload_leaves_nothing(cloud: Cloud, tmp_path: Path) -> None:
+    """At once, and not when all of it has been sent."""
+    bucket, file = open_bucket(cloud, tmp_path), random_file(tmp_path / "large", 96 * MIB)
+    bucket.create()
+    sent: list[int] = []
+
+    def on_piece(_piece: bytes, done: int) -> None:
+        sent.append(done)
+        if len(sent) == 2:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        time.sleep(0.1)
+
+    with pytest.raises(KeyboardInterrupt):
+        bucket.upload(file, "large", on_piece)
+    assert sent[-1] < 96 * MIB
+    assert bucket.object_size("large") is None
+    bucket.delete()
 
 
 def test_a_wrong_key_is_an_authentication_failure(cloud: Cloud, tmp_path: Path) -> None:

@@ -80,10 +80,14 @@ REMEDIES: Mapping[str, Remedy] = {
     "IMG.0116": _TAGS,
     "IMG.0005": Remedy(ExitCode.NOT_FOUND, "see which servers there are: stillframe server list"),
     "IMG.0008": Remedy(ExitCode.CONFLICT, "stop the server first: stillframe server stop {server} --wait"),
+    "IMG.0009": Remedy(ExitCode.CONFLICT, "choose another --name, or delete the image that has it"),
     "IMG.0010": Remedy(
         ExitCode.CONFLICT, "wait until the server's running task is done: stillframe server show {server}"
     ),
     "IMG.0110": Remedy(ExitCode.CONFLICT, "the server's disk is not ready: stillframe server show {server}"),
+    "IMG.0006": Remedy(ExitCode.CONFLICT, "the server's disk is not ready: stillframe server show {server}"),
+    "IMG.0063": Remedy(ExitCode.CONFLICT, "it was started from an ISO file: its disk can be captured, as a volume"),
+    "IMG.0111": Remedy(ExitCode.FAILED, "system disks of up to 1024 GB can be captured"),
     "IMG.0119": Remedy(ExitCode.CONFLICT, "attach a system disk to the server first"),
     "IMG.0015": Remedy(
         ExitCode.FAILED, "delete images nobody needs (stillframe image list --type private) or raise the quota"
@@ -114,7 +118,11 @@ REMEDIES: Mapping[str, Remedy] = {
     "IMG.0055": Remedy(ExitCode.USAGE, "give a --min-disk that the disk in the file fits"),
     "IMG.0056": Remedy(ExitCode.USAGE, "choose an --os-version that the service knows"),
     "IMG.0166": Remedy(ExitCode.USAGE, "say which system the ISO file installs: --os-version"),
-    "IMG.0057": Remedy(ExitCode.FAILED, "see what qemu-img info says about the file, and convert it to qcow2"),
+    "IMG.0057": Remedy(
+        ExitCode.FAILED, "if the object is there, see what qemu-img info says about the file, and convert it to qcow2"
+    ),
+    "IMG.0058": Remedy(ExitCode.FAILED, "use a bucket in the region of this cloud"),
+    "IMG.0059": Remedy(ExitCode.FAILED, "what is compressed has to fit --min-disk; of larger files only --quick helps"),
     "IMG.0070": Remedy(ExitCode.CONFLICT, "{target} exists already: delete that object or choose another name"),
     "IMG.0072": Remedy(ExitCode.USAGE, "choose --format qcow2, vhd or vmdk"),
     "IMG.0148": Remedy(ExitCode.CONFLICT, "this image is being exported already; wait for that job to finish"),
@@ -123,9 +131,11 @@ REMEDIES: Mapping[str, Remedy] = {
     "IMG.0079": _NOT_EXPORTABLE,
     "IMG.0080": _NOT_EXPORTABLE,
     "IMG.0128": _NOT_EXPORTABLE,
-    "IMG.0160": _NOT_EXPORTABLE,
+    "IMG.0160": Remedy(ExitCode.FAILED, "export it as it is stored: --quick"),
     "IMG.0167": _NOT_EXPORTABLE,
-    "IMG.0014": Remedy(ExitCode.FAILED, "the service failed while it worked on it; try again, then see its log"),
+    "IMG.0014": Remedy(ExitCode.FAILED, "unless somebody has cancelled it: try again, then see the log of the service"),
+    "IMG.0018": Remedy(ExitCode.FAILED, "try again; the service's log says why the job could not be stored"),
+    "IMG.0138": Remedy(ExitCode.FAILED, "import the file without --configure"),
     "IMG.0061": Remedy(ExitCode.FAILED, "the service itself failed: its log has the request id"),
     "Ecs.0114": Remedy(ExitCode.NOT_FOUND, "see which servers there are: stillframe server list"),
     "Ecs.0100": Remedy(ExitCode.CONFLICT, "wait for the server's status to change: stillframe server show {server}"),

@@ -59,8 +59,9 @@ def import_from_bucket(
 
 
 def export_to_bucket(api: Api, image_id: str, target: str, file_format: str, about: Mapping[str, str]) -> str:
-    """The id of the job that writes the object; `target` is bucket:key."""
-    body = {"bucket_url": target, "file_format": file_format}
+    """The id of the job that writes the object; `target` is bucket:key. No format delivers the file as it is stored."""
+    body: dict[str, Any] = {"bucket_url": target}
+    body |= {"file_format": file_format} if file_format else {"is_quick_export": True}
     return str(api.post("image", f"/v1/cloudimages/{quoted(image_id)}/file", body, about=about)["job_id"])
 
 

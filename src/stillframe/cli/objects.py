@@ -5,10 +5,11 @@ so the library's signature serves every request and no second implementation of 
 """
 
 import ipaddress
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal, Self
 from urllib.parse import urlsplit
 
 import obstore
@@ -69,14 +70,27 @@ class Bucket:
         return self._request("GET", key, headers={"Range": f"bytes=0-{first_bytes - 1}"}).content
 
     def upload(self, file: Path, key: str, on_piece: Callable[[bytes, int], None]) -> None:
-        """In parts, several at a time. `on_piece` gets each piece in order, and the bytes read so far."""
-        with file.open("rb") as opened:
+        """In parts, several at a time. `on_piece` gets each piece in order, and the bytes read so far.
+
+        Nothing of it remains when this fails or is interrupted.
+        """
+        with file.open("rb") as opened, ThreadPoolExecutor(1) as thread:
+            pieces = _Pieces(opened, on_piece)
+            # Ctrl-C does not reach a thread that waits for obstore. What it uploads is taken back when its pieces end
+            # with an error.
+            done = thread.submit(
+                obstore.put, self._store, key, pieces, use_multipart=True, chunk_size=_PART_BYTES, max_concurrency=4
+            )
             try:
-                pieces = _pieces(opened, on_piece)
-                obstore.put(self._store, key, pieces, use_multipart=True, chunk_size=_PART_BYTES, max_concurrency=4)
+                done.result()
             except BaseError as error:
                 text = f"the object storage at {self.endpoint} did not take {self.name}:{key}: {type(error).__name__}"
                 raise CliError(text, exit_code=ExitCode.UNREACHABLE) from None
+            except KeyboardInterrupt:
+                pieces.stop()
+                if done.exception() is None:
+                    self.delete_object(key)
+                raise
         if self._verbose:
             say(f"# {file} is put to {self.endpoint}/{self.name}/{key} in parts")
 
@@ -120,12 +134,33 @@ class Bucket:
         say(f"#   {answer.status_code} {answer.reason}")
 
 
-def _pieces(opened: BinaryIO, on_piece: Callable[[bytes, int], None]) -> Iterator[bytes]:
-    done = 0
-    while piece := opened.read(_PART_BYTES):
-        done += len(piece)
-        on_piece(piece, done)
-        yield piece
+class _Pieces:
+    """A file in pieces, until somebody does not want them any more."""
+
+    class StoppedError(Exception):
+        pass
+
+    def __init__(self, opened: BinaryIO, on_piece: Callable[[bytes, int], None]) -> None:
+        self._opened = opened
+        self._on_piece = on_piece
+        self._done = 0
+        self._is_stopped = False
+
+    def stop(self) -> None:
+        self._is_stopped = True
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> bytes:
+        if self._is_stopped:
+            raise _Pieces.StoppedError
+        piece = self._opened.read(_PART_BYTES)
+        if not piece:
+            raise StopIteration
+        self._done += len(piece)
+        self._on_piece(piece, self._done)
+        return piece
 
 
 def _is_address(host: str) -> bool:

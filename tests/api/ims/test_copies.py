@@ -74,6 +74,7 @@ async def test_a_cancelled_copy_leaves_nothing(desk: Desk) -> None:
     await desk.world.run_jobs()
     job = await desk.show_job(job_id)
     assert (job["status"], job["entities"]) == ("FAIL", {})
+    assert job["fail_reason"].endswith(" The job was cancelled.")
     assert (await desk.ask("GET", "/v2/cloudimages", params={"name": "never"})).json()["images"] == []
     assert await layer_state(desk, source.layer_id) is LayerState.SEALED
 

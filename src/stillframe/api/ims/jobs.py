@@ -60,7 +60,9 @@ def job_to_wire(job: Job) -> dict[str, Any]:
 def _fail_reason(job: Job) -> str | None:
     if job.finished_at is None or job.error_code is None:
         return None
-    return job_fail_reason(job.error_code, job.error_message or "")
+    reason = job_fail_reason(job.error_code, job.error_message or "")
+    # No code says so, but people should know.
+    return f"{reason} {job.error_message}" if job.state is JobState.CANCELLED else reason
 
 
 def _entities(job: Job) -> dict[str, Any]:

@@ -138,6 +138,7 @@ def export_image(
     target: str,
     *,
     file_format: Annotated[Literal["qcow2", "vhd", "vmdk", "raw", "zvhd"], Parameter(name="--format")] = "qcow2",
+    quick: bool = False,
     wait: bool = False,
     ctx: Ctx,
 ) -> None:
@@ -151,12 +152,14 @@ def export_image(
         Where to: bucket:path/name.qcow2. The bucket must exist, the object must not.
     file_format
         Format of the object; qcow2 when left out.
+    quick
+        Deliver the file as it is stored, without converting it; for large images, too.
     wait
         Follow the job to its end.
     """
     image_id = images.find_image(ctx.api, image)["id"]
     about = {"image": image, "target": target}
-    job_id = images.export_to_bucket(ctx.api, image_id, target, file_format, about)
+    job_id = images.export_to_bucket(ctx.api, image_id, target, "" if quick else file_format, about)
     if not wait:
         show_submitted(ctx, job_id)
         return

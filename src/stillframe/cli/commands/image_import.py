@@ -2,6 +2,7 @@
 """`stillframe image import`: a file in the object storage, or a local one that is put there first."""
 
 import hashlib
+import secrets
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -71,15 +72,19 @@ def import_image(
     url, found = _put(ctx, local, bucket) if local else (source, "")
     wanted = body | {"image_url": url} | ({"checksum": checksum or found} if checksum or found else {})
     about = {"target": url, "image": name}
-    job_id = images.import_from_bucket(ctx.api, wanted, about, is_data=kind == "data", is_quick=quick)
-    if not wait:
-        show_submitted(ctx, job_id)
-        return
     try:
+        job_id = images.import_from_bucket(ctx.api, wanted, about, is_data=kind == "data", is_quick=quick)
+        if not wait:
+            show_submitted(ctx, job_id)
+            return
         job = jobs.follow_job(ctx, job_id, f"image {name}", about)
     except CliError as error:
         if local and error.exit_code != ExitCode.UNREACHABLE:
             _remove(ctx, url)
+        raise
+    except KeyboardInterrupt:
+        if local:
+            say(f"the job still reads {url}: that object stays until somebody deletes it")
         raise
     if local:
         _remove(ctx, url)
@@ -98,6 +103,11 @@ def _put(ctx: Context, file: Path, bucket_name: str) -> tuple[str, str]:
         bucket.create()
     total, digest = file.stat().st_size, hashlib.sha256()
     key = file.name.replace(" ", "-")
+    if not bucket_name:
+        key = f"{secrets.token_hex(8)}-{key}"  # nobody else's file of that name is in the way
+    elif bucket.object_size(key) is not None:
+        hint = f"import that object as {bucket.name}:{key}, or rename the file"
+        raise CliError(f"{bucket.name}:{key} exists already", exit_code=ExitCode.CONFLICT, hint=hint)
     with ctx.display(f"upload of {file.name}") as display:
 
         def on_piece(piece: bytes, done: int) -> None:
