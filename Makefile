@@ -28,6 +28,10 @@ test-go: setup ## The image pipeline driven by gophertelekomcloud; needs Go 1.20
 test-terraform: setup ## examples/terraform applied, planned again and destroyed; needs OpenTofu or Terraform, and the provider
 	@STILLFRAME_TEST_TERRAFORM=1 $(BIN)/pytest -q -rP tests/clients/test_terraform.py
 
+.PHONY: test-debian
+test-debian: setup ## A Debian with systemd and cloud-init, built from its packages, captured and booted again; needs root and mmdebstrap
+	@STILLFRAME_TEST_DEBIAN=1 $(BIN)/pytest -q -rP -n0 tests/debian
+
 .PHONY: lint
 lint: setup ## Style and types, changing nothing
 	@$(BIN)/ruff check
@@ -54,6 +58,10 @@ coverage-docs: setup ## Writes docs/coverage.md: every operation of the API and 
 .PHONY: bench
 bench: setup ## Measures it beside its peers and the machine's limits (PARTS="tokens lists", QUICK=1, NO_PEERS=1)
 	@$(BIN)/python -m benchmarks.run $(if $(PARTS),--parts "$(PARTS)") $(if $(QUICK),--quick) $(if $(NO_PEERS),--no-peers)
+
+.PHONY: bench-fleet
+bench-fleet: setup ## Twenty servers at once: created, booted, stopped, captured, deleted, with how long each takes
+	@$(BIN)/python -m benchmarks.fleet
 
 .PHONY: clean
 clean: ## Removes what can be made again from this checkout; the cached public image stays

@@ -29,6 +29,7 @@ echo 'LABEL=debian-root / ext4 defaults 0 1' >root/etc/fstab
 echo debian >root/etc/hostname
 : >root/etc/machine-id
 rm -f root/etc/ssh/ssh_host_* root/etc/resolv.conf root/etc/network/interfaces.d/*
+echo 'locale: C.UTF-8' >root/etc/cloud/cloud.cfg.d/91_locale.cfg
 printf 'source /etc/network/interfaces.d/*\nauto lo\niface lo inet loopback\n' >root/etc/network/interfaces
 # What takes minutes of an emulated processor and is not needed here.
 rm -f root/etc/systemd/system/timers.target.wants/*

@@ -28,7 +28,7 @@ pytestmark = [
 ]
 
 BUILD = Path(__file__).with_name("build.sh")
-PATIENCE_S = 1200.0
+PATIENCE_S = 3000.0
 USER_DATA = """#cloud-config
 write_files:
 - {{path: /etc/told, content: "{word}"}}

@@ -74,6 +74,36 @@ async def test_tags_are_added_replaced_and_removed(door: Door, world: World) -> 
     assert (await door.get(old)).json() == {"tags": {"b": "2"}}
 
 
+async def test_volumes_are_found_by_their_tags(door: Door, world: World) -> None:
+    for name, tags in (("one", {"a": "1", "b": "x"}), ("two", {"a": "2"}), ("none", {})):
+        await submit(door, name=name, tags=tags)
+    await world.run_jobs()
+    answer = await door.get(f"{BASE}/cloudvolumes/tags")
+    assert answer.json()["tags"] == [{"key": "a", "values": ["1", "2"]}, {"key": "b", "values": ["x"]}]
+
+    async def found(**body: Any) -> list[str]:
+        path = f"{BASE}/cloudvolumes/resource_instances/action"
+        answer = (await door.post(path, json={"action": "filter", **body})).json()
+        count = (await door.post(path, json={"action": "count", **body})).json()
+        assert count == {"total_count": answer["total_count"]}
+        return sorted(one["resource_name"] for one in answer["resources"])
+
+    assert await found(tags=[{"key": "a"}]) == ["one", "two"]
+    assert await found(tags=[{"key": "a", "values": ["2", "3"]}]) == ["two"]
+    assert await found(tags=[{"key": "a"}, {"key": "b", "values": ["x"]}]) == ["one"]
+    assert await found(matches=[{"key": "resource_name", "value": "ON"}]) == ["none", "one"]
+    assert len(await found(tags=[{"key": "a"}], limit="1")) == 1
+    for wrong in (
+        {"action": "find"},
+        {"action": "filter", "limit": 0},
+        {"action": "filter", "matches": [{"key": "id"}]},
+    ):
+        refused = await door.post(f"{BASE}/cloudvolumes/resource_instances/action", json=wrong)
+        assert refused.status_code == 400
+    door.speak_as(THEIRS)
+    assert (await door.get(f"/v3/{THEIRS}/cloudvolumes/tags")).json() == {"tags": []}
+
+
 @pytest.mark.parametrize(
     ("changes", "code"),
     [

@@ -11,7 +11,7 @@ from litestar.middleware import DefineMiddleware
 
 from stillframe.api.compute_v2 import require_own_project
 from stillframe.api.compute_v2.microversions import MicroversionMiddleware, provide_version
-from stillframe.api.volume_v3 import attachments, discovery, evs, evs_errors, metadata, routes, snapshots
+from stillframe.api.volume_v3 import attachments, discovery, evs, evs_errors, evs_search, metadata, routes, snapshots
 from stillframe.api.volume_v3.actions import run_action
 from stillframe.api.volume_v3.discovery import OPEN_REQUESTS, VOLUME
 from stillframe.api.volume_v3.errors import exception_handlers
@@ -51,8 +51,8 @@ handlers = [
     *discovery.handlers,
     _router("/v3/{project_id:str}"),
     _router("/v2/{project_id:str}"),
-    _evs_router("/v3/{project_id:str}", *evs.handlers),
-    _evs_router("/v2/{project_id:str}", *evs.handlers, *_CLOUDSNAPSHOTS),
+    _evs_router("/v3/{project_id:str}", *evs.handlers, *evs_search.handlers),
+    _evs_router("/v2/{project_id:str}", *evs.handlers, *evs_search.handlers, *_CLOUDSNAPSHOTS),
     # Huawei's SDK posts to a version of its own, which also pays for what it orders where that costs something.
     _evs_router("/v2.1/{project_id:str}", *evs.paid_handlers),
     Router(path="/", route_handlers=[evs.show_job], exception_handlers=evs_errors.exception_handlers),

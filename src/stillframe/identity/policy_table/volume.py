@@ -22,6 +22,8 @@ reader   GET    /v3/{project_id}/cloudsnapshots/{snapshot_id}
 member   PUT    /v3/{project_id}/cloudsnapshots/{snapshot_id}
 member   POST   /v3/{project_id}/cloudvolumes
 reader   GET    /v3/{project_id}/cloudvolumes/detail
+reader   POST   /v3/{project_id}/cloudvolumes/resource_instances/action
+reader   GET    /v3/{project_id}/cloudvolumes/tags
 member   DELETE /v3/{project_id}/cloudvolumes/{volume_id}
 reader   GET    /v3/{project_id}/cloudvolumes/{volume_id}
 member   PUT    /v3/{project_id}/cloudvolumes/{volume_id}
