@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from stillframe.cli.cloud import choose_cloud
-from stillframe.cli.errors import CliError
+from stillframe.cli.errors import CliError, ExitCode
 from stillframe.cli.session import cache_key
 
 AUTH = {"auth_url": "http://iam/v3", "username": "u", "password": "p", "project_name": "eu-de"}
@@ -142,3 +142,12 @@ def test_the_same_account_has_the_same_cache_key_whatever_its_name_or_password(e
     one, two, three = (cache_key(choose_cloud(name, {})) for name in ("one", "two", "three"))
     assert one == two
     assert one != three
+
+
+@pytest.mark.parametrize(
+    "url", ["iam:5000", "http://", "ftp://iam", "http://[::1", "http://iam:port", "http://iam:99999"]
+)
+def test_an_auth_url_that_is_none_is_told_as_such(url: str) -> None:
+    with pytest.raises(CliError, match="auth_url") as told:
+        choose_cloud(None, {"OS_AUTH_URL": url, "OS_USERNAME": "u", "OS_PASSWORD": "p"})
+    assert told.value.exit_code == ExitCode.USAGE

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import platformdirs
 import yaml
@@ -192,7 +193,7 @@ def _build_cloud(name: str, entry: Mapping[str, Any], source: str) -> Cloud:
     return Cloud(
         name=name,
         source=source,
-        auth_url=_v3_url(text["auth_url"]),
+        auth_url=_v3_url(text["auth_url"], source),
         **{
             key: text.get(key, "") for key in ("username", "user_id", "password", "token", "project_name", "project_id")
         },
@@ -221,7 +222,14 @@ def _domain(text: Mapping[str, str], kind: str) -> dict[str, str]:
     return {"user_domain_id": "default"} if kind == "user" and not text.get("user_id") else {}
 
 
-def _v3_url(auth_url: str) -> str:
+def _v3_url(auth_url: str, source: str) -> str:
+    try:
+        parts = urlsplit(auth_url)
+        is_server = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_server = False
+    if not is_server:
+        raise CliError(f"auth_url {auth_url!r} in {source} is no http(s) address of a server", exit_code=ExitCode.USAGE)
     url = auth_url.rstrip("/")
     return url if url.endswith("/v3") else f"{url.removesuffix('/v2.0')}/v3"
 
