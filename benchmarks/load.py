@@ -20,6 +20,16 @@ end
 """
 
 
+_ANEW = """
+local number = 0
+request = function()
+  number = number + 1
+  wrk.headers['X-Request-Number'] = number
+  return wrk.format()
+end
+"""
+
+
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     method: str = "GET"
@@ -27,6 +37,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     body: str = ""
     script: str = ""
     """More Lua, for requests that differ from each other."""
+    anew: bool = False
+    """A header with another value each time, so that no request has been answered before."""
 
 
 class _Outcome(msgspec.Struct, frozen=True):
@@ -70,7 +82,7 @@ def _lua(request: Request) -> str:
     lines += [f"wrk.headers[{_quoted(name)}] = {_quoted(value)}" for name, value in request.headers.items()]
     if request.body:
         lines.append(f"wrk.body = {_quoted(request.body)}")
-    return "\n".join([*lines, request.script, _DONE])
+    return "\n".join([*lines, _ANEW if request.anew else request.script, _DONE])
 
 
 def _quoted(text: str) -> str:
