@@ -3,6 +3,7 @@
 import contextlib
 import json
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,16 +27,25 @@ def started(**settings: object) -> Iterator[System]:
     quotas: dict[str, object] = {"image_quota": 10_000_000, "image_jobs_limit": 1000}
     system = System(data_dir=directory, port_offset=free_port_offset(), settings=quotas | settings)
     try:
-        for _ in range(_ATTEMPTS):
-            if not (refusal := system.try_up()):
+        for attempt in range(1, _ATTEMPTS + 1):
+            if not (refusal := _refusal(system)):
                 break
+            if attempt == _ATTEMPTS:
+                raise RuntimeError(refusal)
+            system.down()
             system.port_offset = free_port_offset()
-        else:
-            raise RuntimeError(refusal)
         yield system
     finally:
         system.destroy()
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _refusal(system: System) -> str:
+    """ "" when it has started."""
+    try:
+        return system.try_up()
+    except subprocess.TimeoutExpired as error:
+        return str(error)
 
 
 def main_pid(system: System) -> int:
