@@ -41,7 +41,7 @@ def started(**settings: object) -> Iterator[System]:
 
 
 def _refusal(system: System) -> str:
-    """ "" when it has started."""
+    """What `up` says when it does not start, else nothing."""
     try:
         return system.try_up()
     except subprocess.TimeoutExpired as error:
