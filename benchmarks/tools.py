@@ -35,7 +35,8 @@ def provide(programs: Sequence[str]) -> list[str]:
         _unpack(missing, unpacked)
         libraries = [str(path) for path in unpacked.glob("usr/lib/*-linux-gnu")]
     if libraries:
-        os.environ["LD_LIBRARY_PATH"] = os.pathsep.join([*libraries, *os.environ.get("LD_LIBRARY_PATH", "").split()])
+        before = os.environ.get("LD_LIBRARY_PATH")
+        os.environ["LD_LIBRARY_PATH"] = os.pathsep.join([*libraries, before] if before else libraries)
     return _missing(programs)
 
 
