@@ -46,7 +46,7 @@ def main() -> None:
         machine=machine(),
         command=" ".join(["python -m benchmarks.run", *sys.argv[1:]]),
         versions=tools.versions(),
-        remarks=[f"{program} is missing: what needs it is left out" for program in missing] + busy(),
+        remarks=left_out(missing, no_peers=options.no_peers) + busy(),
         rows=[],
         seconds=0,
     )
@@ -140,6 +140,11 @@ def bench_of(options: argparse.Namespace) -> Iterator[Bench]:
             yield bench
         finally:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def left_out(missing: list[str], *, no_peers: bool) -> list[str]:
+    remarks = [f"{program} is missing: what needs it is left out" for program in missing]
+    return [*remarks, "Keystone and Glance are left out, as asked for"] if no_peers else remarks
 
 
 def busy() -> list[str]:
