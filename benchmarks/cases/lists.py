@@ -1,7 +1,7 @@
 """Lists of 20 images, single images and jobs, with 100, 10,000 and 1,000,000 images in the catalogue.
 
-Every request differs from the one before, so that what is measured is the work and not what was remembered of it. Clients
-that ask the same again and again have rows of their own, also while somebody else changes something.
+Every request differs from the one before, so that what is measured is the work and not what was remembered of it.
+Clients that ask the same again and again have rows of their own, also while somebody else changes something.
 """
 
 import contextlib
