@@ -164,6 +164,7 @@ def narrowed(query: VolumeQuery, given: dict[str, str]) -> VolumeQuery:
 
 def volume_to_wire(volume: Volume, base: str) -> Json:
     return cinder.volume_to_wire(volume, base) | {
+        "os-volume-replication:extended_status": None,
         "shareable": "false",
         "wwn": None,
         "service_type": "EVS",

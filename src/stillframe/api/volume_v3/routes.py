@@ -56,7 +56,7 @@ async def show_volume(request: AnyRequest, volume_id: str, tx: Transaction, call
 async def create_volume(request: AnyRequest, tx: Transaction, caller: Caller, settings: Settings) -> Json:
     wanted = decode_body(await request.body(), CreateVolumeBody).volume
     volume, _job = await creation.create_volume(tx, caller, settings, new_volume(wanted))
-    return {"volume": wire.volume_to_wire(volume, base_url(request))}
+    return {"volume": wire.changed_volume(volume, base_url(request))}
 
 
 @put("/volumes/{volume_id:str}", status_code=200)
@@ -69,7 +69,7 @@ async def update_volume(request: AnyRequest, volume_id: str, tx: Transaction, ca
     }
     given = {name: value for name, value in changes.items() if value is not None}
     volume = await volumes.update_volume(tx, caller, volume_id, **given)
-    return {"volume": wire.volume_to_wire(volume, base_url(request))}
+    return {"volume": wire.changed_volume(volume, base_url(request))}
 
 
 @delete("/volumes/{volume_id:str}", status_code=202)

@@ -54,7 +54,15 @@ def brief_volume(volume: Volume, base: str) -> Json:
 
 
 def volume_to_wire(volume: Volume, base: str) -> Json:
-    shown = {
+    """With what Cinder's extensions add, which is told by who shows a volume and not by who changes it."""
+    shown = changed_volume(volume, base) | {"os-vol-tenant-attr:tenant_id": volume.project_id}
+    if volume.image_metadata is not None:
+        shown["volume_image_metadata"] = volume.image_metadata
+    return shown
+
+
+def changed_volume(volume: Volume, base: str) -> Json:
+    return {
         **brief_volume(volume, base),
         "description": volume.description or None,
         "size": volume.size_gib,
@@ -71,14 +79,9 @@ def volume_to_wire(volume: Volume, base: str) -> Json:
         "created_at": iso_micros(volume.created_at),
         "updated_at": iso_micros(volume.updated_at),
         "user_id": volume.user_id,
-        "os-vol-tenant-attr:tenant_id": volume.project_id,
         "replication_status": "disabled",
         "consistencygroup_id": None,
-        "os-volume-replication:extended_status": None,
     }
-    if volume.image_metadata is not None:
-        shown["volume_image_metadata"] = volume.image_metadata
-    return shown
 
 
 def _attachment(volume: Volume, attachment: Attachment) -> Json:
