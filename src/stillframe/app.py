@@ -78,7 +78,7 @@ def _service(name: str, packages: tuple[Any, ...], resources: Resources, callers
     app = Litestar(
         route_handlers=[handler for package in packages for handler in package.handlers],
         exception_handlers={**packages[0].exception_handlers, sa.exc.SQLAlchemyError: answer_database_error},
-        guards=[guard_of(name)],
+        guards=[guard_of(name, database)],
         dependencies={
             "tx": Provide(provide_tx),
             "caller": Provide(provide_caller),

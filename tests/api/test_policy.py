@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from stillframe.app import DOORS, build_services
 from stillframe.blobs.layout import DataLayout
@@ -20,9 +21,13 @@ from stillframe.identity.groups import create_group
 from stillframe.identity.model import SYSTEM_SCOPE, UNSCOPED, Domain, Scope, User
 from stillframe.identity.policy import Operation, Rule, canonical, rule_of
 from stillframe.identity.rows.accounts import insert_domain
+from stillframe.images.model import Visibility
 from stillframe.jobs.resources import Resources
 from stillframe.kit.ids import new_hex_id
+from stillframe.metadefs import service as metadefs
+from stillframe.metadefs.model import Contents, NamespaceVisibility
 from tests.identity.home import Home, open_home
+from tests.images.helpers import image, insert
 
 LET_IN: dict[Rule, frozenset[str]] = {
     Rule.TOKEN: frozenset({"unscoped", "outsider", "reader", "member", "manager", "admin", "system"}),
@@ -56,19 +61,21 @@ class World:
     tokens: dict[str, str]
     names: dict[str, str]
     """What stands for a parameter of a path, where it shall be found."""
+    open_to_all: dict[str, str]
+    """As `names`, of what everybody sees."""
 
-    async def ask(self, operation: Operation, who: str) -> httpx.Response:
+    async def ask(self, operation: Operation, who: str, more: dict[str, str] | None = None) -> httpx.Response:
         headers = {"X-Auth-Token": self.tokens[who]} if who else {}
         if operation.path == "/v3/auth/tokens" and who:
             headers["X-Subject-Token"] = (await self.home.token(*self.callers[who])).text
         body = {} if operation.method in BODIES else None
-        url = await self._url(operation)
+        url = await self._url(operation, more or {})
         answer = await self.http[operation.service].request(operation.method, url, json=body, headers=headers)
         assert answer.status_code < 500 or answer.status_code == 501, (operation, who, answer.text)
         return answer
 
-    async def _url(self, operation: Operation) -> str:
-        names = self.names | await self._victim(operation)
+    async def _url(self, operation: Operation, more: dict[str, str]) -> str:
+        names = self.names | await self._victim(operation) | more
         parts = operation.path.split("/")
         path = "/".join(names.get(part[1:-1], NOWHERE) if part.startswith("{") else part for part in parts)
         return path + (NARROWED.get(operation.path, "") if operation.method == "GET" else "")
@@ -120,7 +127,18 @@ async def _furnish(home: Home) -> World:
             "of_project": home.project.id,
             "domain_id": home.domain.id,
         },
+        open_to_all=await _open_to_all(home),
     )
+
+
+async def _open_to_all(home: Home) -> dict[str, str]:
+    public = image(visibility=Visibility.PUBLIC)
+    await insert(home.database, public)
+    admin = await home.caller(home.admin)
+    namespace = replace(metadefs.new_namespace(admin, "Open"), visibility=NamespaceVisibility.PUBLIC)
+    async with home.database.writing() as tx:
+        await metadefs.create_namespace(tx, admin, namespace, Contents())
+    return {"image_id": public.id, "namespace": namespace.name}
 
 
 def _client(app: object) -> httpx.AsyncClient:
@@ -175,12 +193,22 @@ async def test_who_is_let_in_is_who_the_table_says(world: World, operation: Oper
     for who in world.tokens:
         answer = await world.ask(operation, who)
         told = f"{who}: {answer.status_code} {answer.text} from {' '.join(operation)}, which is for {rule}"
-        if who not in LET_IN[rule]:
+        if who not in LET_IN[rule] and _is_looked_for(operation) and who in LET_IN[Rule.READER]:
+            assert answer.status_code == 404, told
+            refused = await world.ask(operation, who, world.open_to_all)
+            assert refused.status_code == 403, f"{who}: {refused.status_code} {refused.text}"
+        elif who not in LET_IN[rule]:
             assert answer.status_code == 403, told
         elif who == "outsider" and _names_a_place(operation):
             assert answer.status_code in ELSEWHERE, told
         else:
             assert answer.status_code not in (401, 403), told
+
+
+def _is_looked_for(operation: Operation) -> bool:
+    """Whether Glance tells who may not do it that it is not there, as it tells who looks for it in vain."""
+    named = operation.path.startswith(("/v2/images/{image_id}", "/v2/metadefs/namespaces/{namespace}"))
+    return operation.service == "image" and named
 
 
 def _names_a_place(operation: Operation) -> bool:

@@ -116,7 +116,7 @@ class World:
 
     def door(self, package: Any, *, service: str = "", **headers: str) -> "Door":
         """With the policy of the service that is named in front of it."""
-        guards = [guard_of(service)] if service else []
+        guards = [guard_of(service, self.database)] if service else []
         return Door(_build_door(package, lambda: self.resources, guards), headers)
 
 

@@ -21,26 +21,31 @@ from stillframe.api.image_v2 import (
 )
 from stillframe.api.image_v2.discovery import OPEN_REQUESTS
 from stillframe.api.image_v2.errors import exception_handlers
+from stillframe.api.image_v2.look import look
 from stillframe.api.image_v2.paths import GlancePaths
+from stillframe.api.policy import LOOK
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 """Of descriptions and patches; 128 properties of 16 thousand letters each fit."""
 
 handlers = [
     *discovery.handlers,
-    *data.handlers,
     Router(
         path="/",
         route_handlers=[
+            *data.handlers,
             *routes.handlers,
             *imports.handlers,
             *tasks.handlers,
-            *stores.handlers,
-            *info.handlers,
-            *v1.handlers,
             *metadef_routes.handlers,
             *metadef_parts.handlers,
         ],
+        request_max_body_size=MAX_BODY_BYTES,
+        opt={LOOK: look},
+    ),
+    Router(
+        path="/",
+        route_handlers=[*stores.handlers, *info.handlers, *v1.handlers],
         request_max_body_size=MAX_BODY_BYTES,
     ),
 ]

@@ -49,7 +49,7 @@ reader   GET    /v2/images/{image_id}                                        ims
 member   PATCH  /v2/images/{image_id}                                        ims:images:update
 member   POST   /v2/images/{image_id}/actions/deactivate                     ims:images:update
 member   POST   /v2/images/{image_id}/actions/reactivate                     ims:images:update
-reader   GET    /v2/images/{image_id}/file                                   ims:images:get
+member   GET    /v2/images/{image_id}/file
 member   PUT    /v2/images/{image_id}/file                                   ims:images:upload
 member   POST   /v2/images/{image_id}/import                                 ims:images:upload
 reader   GET    /v2/images/{image_id}/locations                              ims:images:get

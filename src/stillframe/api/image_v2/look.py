@@ -1,0 +1,19 @@
+"""What is said to who may not do a thing: that what it would be done to is not there, unless the caller sees it.
+
+Source: openstack/glance, `glance/api/v2/policy.py` (what is not visible is not found, whatever was to be done).
+"""
+
+from typing import Any
+
+from stillframe.db import Transaction
+from stillframe.identity.model import Caller
+from stillframe.images import service as images
+from stillframe.metadefs import service as metadefs
+
+
+async def look(tx: Transaction, caller: Caller, parameters: dict[str, Any]) -> None:
+    """Raises: ImageNotFoundError, DefinitionNotFoundError; ForbiddenError for a caller without a project."""
+    if "image_id" in parameters:
+        await images.get_visible_image(tx, caller, parameters["image_id"])
+    elif "namespace" in parameters:
+        await metadefs.get_namespace(tx, caller, parameters["namespace"])
