@@ -16,7 +16,7 @@ def test_every_guard_and_handler_is_a_coroutine_function() -> None:
     for service, packages in DOORS.items():
         app = Litestar(
             [handler for package in packages for handler in package.handlers],
-            guards=[guard_of(service)],
+            guards=[guard_of(service, Database(create_async_engine("sqlite+aiosqlite://")))],
             openapi_config=None,
         )
         handlers = [

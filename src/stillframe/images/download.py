@@ -70,9 +70,9 @@ async def _flattened_image(resources: Resources, caller: Caller, image_id: str) 
                 return image, None
             if image.os_hash_value is not None:
                 return image, await layers.get_layer(tx, image.layer_id)
-            is_under_way = await jobs.has_live_job(tx, image_id, consolidation.KIND)
+            is_under_way = await jobs.has_live_job(tx, image.id, consolidation.KIND)
         if may_try_again and not is_under_way:
-            await consolidation.try_again(resources, image_id)
+            await consolidation.try_again(resources, image.id)
             may_try_again = False
         if time.monotonic() > deadline:
             raise ImageNotFlattenedError

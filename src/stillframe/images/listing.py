@@ -19,7 +19,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from stillframe.db import Transaction
 from stillframe.images.model import Image, OsInfo, Visibility
-from stillframe.images.queries import Comparison, ImageQuery, Scope, Sort, SortKey
+from stillframe.images.queries import WHOLE_SCOPES, Comparison, ImageQuery, Scope, Sort, SortKey
 from stillframe.images.rows import (
     EVERYBODY,
     IS_COMMUNITY,
@@ -215,6 +215,8 @@ def _leader(scope: Scope, shape: Shape) -> str | None:
     fields = dict(shape.fields)
     if "id" in fields:
         return "id"
+    if scope in WHOLE_SCOPES and not shape.deleted:
+        return "name" if "name" in fields else None
     if scope not in {Scope.OWN, Scope.PUBLIC} or shape.deleted:
         return None
     ranked = [
@@ -244,7 +246,7 @@ def _led_by_other_table(leader: str, scope: Scope, columns: Columns) -> tuple[sa
 def _scope_clauses(scope: Scope, shape: Shape, leader: str | None) -> Clauses:
     project = _bound("project", sa.String())
     if shape.deleted:
-        if scope not in {Scope.OWN, Scope.ALL}:
+        if scope not in {Scope.OWN, *WHOLE_SCOPES}:
             return [sa.false()]
         return [images.c.deleted_at.is_not(None), *([images.c.project_id == project] if scope is Scope.OWN else [])]
     audience = _WithoutIndex(images.c.audience) if leader == "id" else images.c.audience
@@ -257,6 +259,7 @@ def _scope_clauses(scope: Scope, shape: Shape, leader: str | None) -> Clauses:
         Scope.PUBLIC: [audience == EVERYBODY],
         Scope.SHARED: [*shared_with, others],
         Scope.COMMUNITY: [IS_COMMUNITY, others],
+        Scope.LISTED: [sa.or_(sa.not_(IS_COMMUNITY), images.c.project_id == project)],
         Scope.ALL: [],
     }
     return [images.c.deleted_at.is_(None), *clauses[scope]]

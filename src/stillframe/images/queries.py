@@ -19,11 +19,15 @@ class Scope(enum.StrEnum):
     """Other projects' images shared with this one."""
     COMMUNITY = "community"
     """Other projects' community images."""
+    LISTED = "listed"
+    """Every image but other projects' community images; for administrators of the platform, and alone."""
     ALL = "all"
-    """Every image there is; for administrators of the platform, and alone."""
+    """Every image there is; as LISTED."""
 
 
 DEFAULT_SCOPES = frozenset({Scope.OWN, Scope.PUBLIC, Scope.SHARED})
+WHOLE_SCOPES = frozenset({Scope.LISTED, Scope.ALL})
+"""Those that look through every project's images."""
 
 
 class SortKey(enum.StrEnum):

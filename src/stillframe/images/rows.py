@@ -121,6 +121,8 @@ IS_COMMUNITY = images.c.visibility == sa.literal_column("'community'")
 _NEWEST = (images.c.created_at, images.c.id)
 
 _index_the_living("ix_images_all", *_NEWEST)
+# Administrators look for an image by its name in every project.
+_index_the_living("ix_images_name", NEVER_NULL["name"], *_NEWEST)
 _index_the_living("ix_images_audience", images.c.audience, *_NEWEST)
 _index_the_living("ix_images_audience_id", images.c.audience, images.c.id)
 _index_the_living("ix_images_community", *_NEWEST, also=IS_COMMUNITY)

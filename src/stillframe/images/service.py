@@ -37,7 +37,7 @@ from stillframe.images.model import (
     Usage,
     Visibility,
 )
-from stillframe.images.queries import ImageQuery, Scope
+from stillframe.images.queries import WHOLE_SCOPES, ImageQuery
 from stillframe.images.visibility import is_owner, is_visible_without_asking, require_may_change
 from stillframe.jobs import service as jobs
 from stillframe.kit.clock import utcnow
@@ -53,12 +53,13 @@ EXPORT_KIND, REGISTER_KIND = "image_export", "obs_register"
 
 
 async def get_visible_image(tx: Transaction, caller: Caller, image_id: str, *, lock: bool = False) -> Image:
-    """`image_id` may be any text. `lock` keeps the image unchanged until the transaction ends.
+    """`image_id` may be any text, a UUID in any case. `lock` keeps the image unchanged until the transaction ends.
 
     Raises: ImageNotFoundError, also for an image the caller may not see; ForbiddenError for a caller without a project.
     """
     caller.require_project()
-    image = await rows.get_image(tx, image_id, lock=lock) if is_uuid(image_id) else None
+    wanted_id = image_id.lower()
+    image = await rows.get_image(tx, wanted_id, lock=lock) if is_uuid(wanted_id) else None
     if image is None or not await _is_visible(tx, caller, image):
         raise ImageNotFoundError.of(image_id)
     return image
@@ -116,6 +117,8 @@ async def get_disk_image(tx: Transaction, caller: Caller, image_id: str) -> Imag
         raise ImageNotBootableError(f"Image {image.id} is not active.")
     if image.disk_format not in set(DiskFormat):
         raise ImageNotBootableError(f"A disk cannot be made from the format {image.disk_format}.")
+    if image.virtual_size_bytes is None:
+        raise ImageNotBootableError(f"Image {image.id} is empty.")
     return image
 
 
@@ -129,7 +132,7 @@ async def list_images(tx: Transaction, caller: Caller, query: ImageQuery) -> lis
 
     Raises: InvalidInputError when the marker is no image that the caller sees.
     """
-    if Scope.ALL in query.scopes and not caller.is_platform_admin:
+    if WHOLE_SCOPES & query.scopes and not caller.is_platform_admin:
         raise InvalidInputError("Only an administrator of the platform can list every image.")
     after = None if query.marker is None else await _marked_image(tx, caller, query.marker)
     return await listing.list_images(tx, caller.require_project(), query, after)

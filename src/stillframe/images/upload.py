@@ -173,11 +173,14 @@ async def _receive(path: Path, pieces: AsyncIterator[bytes]) -> Digests:
 
 
 async def inspected_size_bytes(resources: Resources, path: Path, image: Image) -> int | None:
-    """The virtual size of the data; None for formats that nobody can look into, and that are only kept.
+    """The virtual size of the data; None for formats that nobody can look into, and that are only kept, and for no data
+    at all, which is legal where a format demands none: no disk is made of it.
 
     Raises: InvalidInputError when the data is something else than was declared, is damaged, or could harm.
     """
     if image.disk_format not in set(ForeignFormat):
+        return None
+    if image.disk_format == ForeignFormat.RAW and (await asyncio.to_thread(path.stat)).st_size == 0:
         return None
     inspected = await inspect_image(
         path,

@@ -157,6 +157,15 @@ async def test_the_quota_counts_exactly(door: Door) -> None:
     assert usage["usage"]["image_count_total"] == {"limit": QUOTA, "usage": QUOTA}
 
 
+async def test_an_id_is_a_uuid_in_any_case(door: Door) -> None:
+    given = "3F0C2B1E-8d4a-4B3C-9aa7-0F5e6d7c8b9A"
+    assert (await door.create(id=given))["id"] == given.lower()
+    assert (await door.get(f"/v2/images/{given}")).json()["id"] == given.lower()
+    assert (await door.post("/v2/images", json={"id": given.lower()})).status_code == 409
+    assert (await door.post("/v2/images", json={"id": None})).status_code == 400
+    assert (await door.delete(f"/v2/images/{given}")).status_code == 204
+
+
 async def test_any_text_in_place_of_an_id_is_just_not_found(door: Door) -> None:
     headers = {"content-type": "application/openstack-images-v2.1-json-patch"}
     for name in ("cirros", "00000000-0000-0000-0000-000000000000", "x%00y", "%ff", "a" * 2000):
@@ -264,6 +273,16 @@ async def test_every_listed_version_is_a_name_of_the_one_api(door: Door) -> None
     assert (await door.get("/v2.0/images?limit=1")).json()["first"] == "/v2/images?limit=1"
     for unknown in ("/v2.99/images", "/v3/images", "/v2.1/cloudimages", "/v2.0/images/"):
         assert (await door.get(unknown)).status_code == 404
+
+
+async def test_a_path_without_a_version_has_the_one_that_is_accepted(door: Door) -> None:
+    made = await door.create(name="one")
+    accepted = {"accept": "application/vnd.openstack.images-v2.5"}
+    shown = await door.get(f"/images/{made['id']}", headers=accepted)
+    assert (shown.status_code, shown.json()["name"]) == (200, "one")
+    for headers in ({}, {"accept": "application/vnd.openstack.images-v2.99"}, {"accept": "application/json"}):
+        assert (await door.get("/images", headers=headers)).status_code == 404
+    assert (await door.get("/v2/images", headers=accepted)).status_code == 200
 
 
 async def test_version_documents_lead_back_to_where_they_were_asked(door: Door) -> None:

@@ -177,8 +177,18 @@ async def test_deleted_images_are_shown_to_who_asks_for_them(door: Door) -> None
     assert listed["deleted_at"].endswith("Z")
 
 
-async def test_an_administrator_sees_what_belongs_to_others_when_asking_for_it(filled: Door) -> None:
+async def test_an_administrator_of_the_platform_sees_what_belongs_to_others(filled: Door, database: Database) -> None:
+    """But their community images only when asking for them, as everybody; that is how Glance lists them."""
+    await insert(database, image(THEIRS, minute=8, name="free", visibility=Visibility.COMMUNITY))
     filled.speak_as(OURS, "admin")
+    assert await names(filled, "") == ["community", "theirs", "gold", 'd"e', "b,c", "a"]
+    assert await names(filled, "limit=2&sort=name:desc") == ["theirs", "gold"]
     assert await names(filled, f"owner={THEIRS}") == ["theirs", "gold"]
-    assert "theirs" in await names(filled, "visibility=all")
+    assert await names(filled, "name=in:theirs,a,free") == ["theirs", "a"]
+    assert await names(filled, "visibility=private") == ["theirs", 'd"e', "b,c", "a"]
+    assert await names(filled, "visibility=community") == ["free", "community"]
+    assert await names(filled, "visibility=public") == ["gold"]
+    assert await names(filled, "visibility=all&name=in:free,theirs") == ["free", "theirs"]
+    assert await names(filled, "visibility=private&__imagetype=private&name=theirs") == []
+    filled.speak_as(OURS, "te_admin")
     assert "theirs" not in await names(filled, "")

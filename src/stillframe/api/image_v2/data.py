@@ -29,7 +29,7 @@ IDLE_TIMEOUT_S = 300.0
 
 _OCTETS = "application/octet-stream"
 _ZERO_COPY = "http.response.zerocopysend"
-_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
+_RANGE = re.compile(r"bytes=(\d{0,40})-(\d{0,40})", re.ASCII | re.IGNORECASE)
 _SIZE = re.compile(r"\d{1,18}", re.ASCII)
 
 
@@ -155,7 +155,7 @@ class _StoredBytes(Stream):
 def _wanted_range(header: str | None, stored: StoredData) -> tuple[int, int] | None:
     """(start, length) of a single range; anything else in the header asks for everything, as RFC 9110 has it."""
     matched = _RANGE.fullmatch(header.replace(" ", "")) if header else None
-    if matched is None or matched[0] == "bytes=-":
+    if matched is None or not any(matched.groups()):
         return None
     first, last = matched[1], matched[2]
     start = int(first) if first else max(stored.size_bytes - int(last), 0)

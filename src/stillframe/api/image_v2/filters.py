@@ -16,6 +16,7 @@ from stillframe.images.model import ImageStatus, MemberStatus, Visibility
 from stillframe.images.queries import (
     DEFAULT_SCOPES,
     DEFAULT_SORTS,
+    WHOLE_SCOPES,
     Comparison,
     Condition,
     ImageQuery,
@@ -48,9 +49,12 @@ _SCOPES_OF_IMAGE_TYPE = {
 class QueryParts:
     """Collects filters by their names on the wire; each of them must hold."""
 
-    def __init__(self, caller: Caller) -> None:
+    def __init__(self, caller: Caller, *, sees_all: bool = False) -> None:
+        """`sees_all` is for an administrator of the platform who looks at every project's images without asking."""
         self.caller = caller
-        self.scopes = DEFAULT_SCOPES
+        self.sees_all = sees_all
+        self._unasked = frozenset({Scope.LISTED}) if sees_all else DEFAULT_SCOPES
+        self.scopes = self._unasked
         self.member_status: MemberStatus | None = MemberStatus.ACCEPTED
         self.deleted = False
         self.tags: list[str] = []
@@ -84,7 +88,10 @@ class QueryParts:
         self._any_of[field] = values if before is None else tuple(value for value in values if value in before)
 
     def look_only_in(self, scopes: frozenset[Scope]) -> None:
-        self.scopes = scopes if self.scopes == DEFAULT_SCOPES else self.scopes & scopes
+        if self.scopes == self._unasked or Scope.ALL in self.scopes:
+            self.scopes = scopes
+        elif Scope.ALL not in scopes:
+            self.scopes &= scopes
 
     def require_field(self, field: str, comparison: Comparison, value: int) -> None:
         self.conditions.append(Condition(field, comparison, value))
@@ -107,11 +114,13 @@ class QueryParts:
 
 def _by_visibility(parts: QueryParts, text: str) -> None:
     if text == "all":
-        parts.scopes = frozenset({Scope.ALL} if parts.caller.is_platform_admin else set(Scope) - {Scope.ALL})
+        parts.scopes = frozenset({Scope.ALL} if parts.caller.is_platform_admin else set(Scope) - WHOLE_SCOPES)
         return
     if text not in set(Visibility):
         raise InvalidInputError("'visibility' must be community, public, private, shared or all.", field="visibility")
-    parts.look_only_in(_SCOPES_OF_VISIBILITY[Visibility(text)])
+    is_public = text == Visibility.PUBLIC
+    scopes = _SCOPES_OF_VISIBILITY[Visibility(text)]
+    parts.look_only_in(scopes if is_public or not parts.sees_all else frozenset({Scope.ALL}))
     parts.restrict("visibility", (Visibility(text),))
 
 
@@ -121,7 +130,7 @@ def _by_image_type(parts: QueryParts, text: str) -> None:
 
 def _by_owner(parts: QueryParts, text: str) -> None:
     parts.restrict("project_id", (text,))
-    if parts.caller.is_platform_admin and text != parts.caller.project_id:
+    if parts.caller.is_platform_admin and not parts.sees_all and text != parts.caller.project_id:
         parts.scopes = frozenset({Scope.ALL})
 
 

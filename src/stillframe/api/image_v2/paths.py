@@ -1,7 +1,8 @@
 """Paths as Glance takes them, before any route is looked for.
 
-Every version it lists is another name of /v2 (but IMS has a /v2.1/cloudimages of its own), and a path that ends with a
-slash leads nowhere: a client that asks for the image of no id must not be given the list of all.
+Every version it lists is another name of /v2 (but IMS has a /v2.1/cloudimages of its own); a path without a version has
+the one that the header Accept names. A path that ends with a slash leads nowhere: a client that asks for the image of
+no id must not be given the list of all.
 
 Source: openstack/glance, `glance/api/middleware/version_negotiation.py`.
 """
@@ -11,12 +12,14 @@ from http import HTTPStatus
 
 import msgspec
 from litestar.enums import ScopeType
-from litestar.types import ASGIApp, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 from litestar.types.asgi_types import HTTPResponseBodyEvent, HTTPResponseStartEvent
 
 from stillframe.api.image_v2.discovery import VERSIONS
 
 _VERSION = re.compile(rb"/(v2\.\d{1,2})(/(?!cloudimages(?:/|$)).+)", re.DOTALL)
+_ACCEPTED_VERSION = re.compile(rb"application/vnd\.openstack\.images-(v2\.\d{1,2})", re.IGNORECASE)
+_NO_VERSION = re.compile(rb"/(?:images|metadefs|schemas|tasks|info|stores|cache)(?:/.*)?", re.DOTALL)
 _OURS = re.compile(rb"/v2/(?:images|metadefs|schemas|tasks|info|stores|cache)/(?:.*/)?", re.DOTALL)
 _NOT_FOUND = msgspec.json.encode(
     {"message": "The resource could not be found.", "code": "404 Not Found", "title": "Not Found"}
@@ -34,6 +37,9 @@ class GlancePaths:
             await self._app(scope, receive, send)
             return
         raw = bytes(scope["raw_path"]).partition(b"?")[0]
+        if _NO_VERSION.fullmatch(raw) and (accepted := _ACCEPTED_VERSION.fullmatch(_accept(scope))):
+            raw = b"/" + accepted[1].lower() + raw
+            scope["path"] = f"/{accepted[1].decode().lower()}{scope['path']}"
         aliased = _VERSION.fullmatch(raw)
         if aliased and aliased[1].decode() in VERSIONS:
             raw = b"/v2" + aliased[2]
@@ -43,6 +49,10 @@ class GlancePaths:
             await _answer_not_found(send)
         else:
             await self._app(scope, receive, send)
+
+
+def _accept(scope: HTTPScope) -> bytes:
+    return next((value.strip() for name, value in scope["headers"] if name == b"accept"), b"")
 
 
 async def _answer_not_found(send: Send) -> None:

@@ -100,7 +100,7 @@ def described_image(blank: Image, body: dict[str, Any], settings: Settings) -> I
     Raises: as `with_attribute`.
     """
     image = msgspec.structs.replace(blank, container_format="bare", disk_format=settings.image_format_label or None)
-    if body.get("id") is not None:
+    if "id" in body:
         image = msgspec.structs.replace(image, id=_checked_id(body["id"]))
     for name, value in body.items():
         if name != "id" and not (name == "owner" and value is None):
@@ -109,9 +109,9 @@ def described_image(blank: Image, body: dict[str, Any], settings: Settings) -> I
 
 
 def _checked_id(value: Any) -> str:
-    if not isinstance(value, str) or not is_uuid(value):
-        raise InvalidInputError("'id' must be a UUID in lower case with dashes.", field="id")
-    return value
+    if not isinstance(value, str) or not is_uuid(value.lower()):
+        raise InvalidInputError("'id' must be a UUID with dashes.", field="id")
+    return value.lower()
 
 
 def new_member_id(body: bytes) -> str:
@@ -154,7 +154,8 @@ def image_schema() -> dict[str, Any]:
         properties[name] = {"type": ["boolean", "string"], "enum": [True, False, "true", "false"], "is_base": False}
     properties["deleted"] = {"type": "boolean", "readOnly": True, "is_base": False}
     properties["deleted_at"] = {**text, "readOnly": True, "is_base": False}
-    properties["id"]["pattern"] = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
+    # Not read-only to who creates an image, and clients have only the one schema to learn that from.
+    properties["id"] = {**text, "pattern": "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$", **flag}
     return {
         "name": "image",
         "properties": properties,
@@ -198,4 +199,5 @@ def list_schema(name: str, items: dict[str, Any]) -> dict[str, Any]:
             "first": text,
             "next": text,
         },
+        "links": [{"rel": "describedby", "href": "{schema}"}],
     }

@@ -276,6 +276,7 @@ def upgrade() -> None:
         batch_op.create_index('ix_images_community', ['created_at', 'id'], unique=False, sqlite_where=sa.text("deleted_at IS NULL AND visibility = 'community'"), postgresql_where=sa.text("deleted_at IS NULL AND visibility = 'community'"))
         batch_op.create_index('ix_images_deleted', ['project_id', 'created_at', 'id'], unique=False, sqlite_where=sa.text('deleted_at IS NOT NULL'), postgresql_where=sa.text('deleted_at IS NOT NULL'))
         batch_op.create_index(batch_op.f('ix_images_layer_id'), ['layer_id'], unique=False)
+        batch_op.create_index('ix_images_name', ['name_key', 'created_at', 'id'], unique=False, sqlite_where=sa.text('deleted_at IS NULL'), postgresql_where=sa.text('deleted_at IS NULL'))
 
     op.create_table('volumes',
     sa.Column('id', sa.String(length=36), nullable=False),
@@ -1215,6 +1216,7 @@ def downgrade() -> None:
     with op.batch_alter_table('images', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_images_layer_id'))
         batch_op.drop_index('ix_images_deleted', sqlite_where=sa.text('deleted_at IS NOT NULL'), postgresql_where=sa.text('deleted_at IS NOT NULL'))
+        batch_op.drop_index('ix_images_name', sqlite_where=sa.text('deleted_at IS NULL'), postgresql_where=sa.text('deleted_at IS NULL'))
         batch_op.drop_index('ix_images_community', sqlite_where=sa.text("deleted_at IS NULL AND visibility = 'community'"), postgresql_where=sa.text("deleted_at IS NULL AND visibility = 'community'"))
         batch_op.drop_index('ix_images_audience_visibility', sqlite_where=sa.text('deleted_at IS NULL'), postgresql_where=sa.text('deleted_at IS NULL'))
         batch_op.drop_index('ix_images_audience_updated_at', sqlite_where=sa.text('deleted_at IS NULL'), postgresql_where=sa.text('deleted_at IS NULL'))
