@@ -33,8 +33,10 @@ _NEVER = tuple(
     ipaddress.ip_network(network)
     for network in (
         "168.63.129.16/32",  # a public address by the registry, and Azure's own service for its machines
+        "192.0.0.0/24",  # for protocols; Oracle's service for its machines, and global to older Pythons
         "192.88.99.0/24",  # relays to 6to4, and 6to4 itself, which carries any IPv4 address inside
         "2002::/16",
+        "3fff::/20",  # for documentation, which older Pythons do not know
         "fec0::/10",
     )
 )

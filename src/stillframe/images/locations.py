@@ -52,14 +52,14 @@ async def add_location(tx: Transaction, caller: Caller, image_id: str) -> None:
 
 
 async def list_locations(tx: Transaction, caller: Caller, layout: DataLayout, image_id: str) -> list[Path]:
-    """Where the data is on the disk, for other services only: whoever holds the role `service`. A captured image has
-    a file of its own when it is flattened.
+    """Where the data is on the disk, for other services and administrators of the platform. A captured image has a file
+    of its own when it is flattened.
 
     Raises: ImageNotFoundError, ForbiddenError.
     """
     image = await service.get_visible_image(tx, caller, image_id)
-    if SERVICE_ROLE not in caller.roles:
-        raise ForbiddenError("Only services may read the locations of images.")
+    if SERVICE_ROLE not in caller.roles and not caller.is_platform_admin:
+        raise ForbiddenError("Only services and administrators may read the locations of images.")
     if image.layer_id is None or image.os_hash_value is None:
         return []
     return [layers.link(layout, await layers.get_layer(tx, image.layer_id)).path]

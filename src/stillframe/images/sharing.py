@@ -44,9 +44,11 @@ async def add_member(tx: Transaction, caller: Caller, image_id: str, project_id:
 async def remove_member(tx: Transaction, caller: Caller, image_id: str, project_id: str) -> None:
     """The image becomes private again with its last member.
 
-    Raises: as `get_own_image`, MemberNotFoundError.
+    Raises: as `get_own_image`; SharingForbiddenError for public and community images, which it would make private;
+    MemberNotFoundError.
     """
     image = await get_own_image(tx, caller, image_id)
+    _require_shareable(image)
     if not await rows.delete_member(tx, image.id, project_id):
         raise MemberNotFoundError(f"{project_id[:255]} is not a member of image {image.id}")
     if not await rows.list_members(tx, image.id):

@@ -187,6 +187,7 @@ async def test_tags_have_limits(door: Door) -> None:
     assert (await door.put(f"{path}/one-more")).status_code == 413
     assert (await door.put(f"{path}/{'x' * 256}")).status_code == 400
     assert (await door.put(f"{path}/%00")).status_code == 400
+    assert (await door.put(f"{path}/%FF")).status_code == 400
     assert (await door.put(f"/v2/images/{'0' * 8}/tags/x")).status_code == 404
 
 
@@ -247,6 +248,16 @@ async def test_members_lose_a_deleted_image(door: Door) -> None:
     door.speak_as(THEIRS)
     assert (await door.get(path)).status_code == 404
     assert (await door.get("/v2/images?member_status=all")).json()["images"] == []
+
+
+async def test_a_published_image_stays_public_whatever_becomes_of_its_members(door: Door) -> None:
+    door.speak_as(OURS, "admin")
+    image = await door.create()
+    path = f"/v2/images/{image['id']}/members"
+    await door.post(path, json={"member": THEIRS})
+    await door.patch_image(image["id"], {"op": "replace", "path": "/visibility", "value": "public"})
+    assert (await door.delete(f"{path}/{THEIRS}")).status_code == 403
+    assert (await door.get(f"/v2/images/{image['id']}")).json()["visibility"] == "public"
 
 
 async def test_public_images_have_no_members_and_members_are_named(door: Door) -> None:

@@ -37,7 +37,10 @@ def media_type(request: AnyRequest) -> str:
 def _tag(request: AnyRequest) -> str:
     """From the path as it was sent: a decoded one cannot tell a slash in a tag from a slash behind it."""
     raw = bytes(request.scope["raw_path"]).partition(b"?")[0].decode("latin-1")
-    return checked_text("tag", unquote(raw.partition("/tags/")[2]))
+    try:
+        return checked_text("tag", unquote(raw.partition("/tags/")[2], errors="strict"))
+    except UnicodeDecodeError:
+        raise InvalidInputError("The tag is not UTF-8.", field="tag") from None
 
 
 @post("/v2/images")
