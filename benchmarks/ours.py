@@ -2,7 +2,9 @@
 
 import contextlib
 import json
+import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ from pathlib import Path
 from tests.conftest import free_port_offset
 from tests.system import System
 
+from benchmarks.processes import tree_of
 from stillframe.blobs.layout import DataLayout
 
 _ATTEMPTS = 3
@@ -36,7 +39,7 @@ def started(**settings: object) -> Iterator[System]:
             system.port_offset = free_port_offset()
         yield system
     finally:
-        system.destroy()
+        _destroy(system)
         shutil.rmtree(directory, ignore_errors=True)
 
 
@@ -46,6 +49,17 @@ def _refusal(system: System) -> str:
         return system.try_up()
     except subprocess.TimeoutExpired as error:
         return str(error)
+
+
+def _destroy(system: System) -> None:
+    """By force where it does not end in time, as on a machine that is busy with other things."""
+    try:
+        system.destroy()
+    except subprocess.TimeoutExpired:
+        for pid in tree_of(main_pid(system)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        system.destroy()
 
 
 def main_pid(system: System) -> int:
