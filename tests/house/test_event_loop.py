@@ -10,13 +10,14 @@ from litestar.handlers import HTTPRouteHandler
 
 from stillframe.api.policy import guard_of
 from stillframe.app import DOORS
+from stillframe.db import open_database
 
 
 def test_every_guard_and_handler_is_a_coroutine_function() -> None:
     for service, packages in DOORS.items():
         app = Litestar(
             [handler for package in packages for handler in package.handlers],
-            guards=[guard_of(service, Database(create_async_engine("sqlite+aiosqlite://")))],
+            guards=[guard_of(service, open_database("sqlite+aiosqlite://"))],
             openapi_config=None,
         )
         handlers = [
