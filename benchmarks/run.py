@@ -36,7 +36,8 @@ PARTS = {
 
 def main() -> None:
     options = _options()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
     started = time.monotonic()
     missing = tools.provide(["wrk", "nginx", *([] if options.no_peers else ["memcached"])])
     if "wrk" in missing:
@@ -139,7 +140,8 @@ def bench_of(options: argparse.Namespace) -> Iterator[Bench]:
         try:
             yield bench
         finally:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, signal.SIG_IGN)
 
 
 def left_out(missing: list[str], *, no_peers: bool) -> list[str]:
