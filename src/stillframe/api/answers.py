@@ -8,11 +8,13 @@ is none of them.
 """
 
 import re
+import sqlite3
 import time
 from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Any, NamedTuple
 
+import sqlalchemy as sa
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -50,7 +52,11 @@ class AnswerMemory:
             return
         # All headers: no list of those that matter could forget one.
         key = (scope["raw_path"], scope["query_string"], tuple(scope["headers"]))
-        version = await self._database.version()
+        try:
+            version = await self._database.version()
+        except (sa.exc.SQLAlchemyError, sqlite3.Error):  # the application tells about it in the words of its door
+            await self._app(scope, receive, send)
+            return
         answer = self._answers.get(key)
         if answer is not None and answer.version == version and time.time() < answer.good_until:
             self._answers.move_to_end(key)
