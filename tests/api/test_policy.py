@@ -207,8 +207,8 @@ async def test_who_is_let_in_is_who_the_table_says(world: World, operation: Oper
 
 def _is_looked_for(operation: Operation) -> bool:
     """Whether Glance tells who may not do it that it is not there, as it tells who looks for it in vain."""
-    named = operation.path.startswith(("/v2/images/{image_id}", "/v2/metadefs/namespaces/{namespace}"))
-    return operation.service == "image" and named
+    named = ("/v2/images/{image_id}", "/v2/metadefs/namespaces/{namespace}", "/v2/stores/{store_id}/{image_id}")
+    return operation.service == "image" and operation.path.startswith(named)
 
 
 def _names_a_place(operation: Operation) -> bool:

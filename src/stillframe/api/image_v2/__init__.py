@@ -37,6 +37,7 @@ handlers = [
             *routes.handlers,
             *imports.handlers,
             *tasks.handlers,
+            *stores.handlers_of_images,
             *metadef_routes.handlers,
             *metadef_parts.handlers,
         ],

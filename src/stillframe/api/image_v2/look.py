@@ -13,6 +13,7 @@ from stillframe.metadefs import service as metadefs
 
 async def look(tx: Transaction, caller: Caller, parameters: dict[str, Any]) -> None:
     """Raises: ImageNotFoundError, DefinitionNotFoundError; ForbiddenError for a caller without a project."""
+    caller.require_project()
     if "image_id" in parameters:
         await images.get_visible_image(tx, caller, parameters["image_id"])
     elif "namespace" in parameters:

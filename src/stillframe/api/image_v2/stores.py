@@ -91,12 +91,14 @@ async def delete_from_cache(image_id: str, caller: Caller) -> None:  # noqa: ARG
     _refuse_cache(caller)
 
 
-handlers = [
-    list_stores,
-    list_stores_in_detail,
+handlers_of_images = [
     delete_from_store,
     list_locations,
     add_location,
+]
+handlers = [
+    list_stores,
+    list_stores_in_detail,
     list_cached_images,
     clear_cache,
     queue_for_caching,
