@@ -73,7 +73,8 @@ def test_the_command_makes_changes_and_deletes_volumes_and_snapshots(command: Op
 
 
 def test_the_command_makes_an_image_of_a_volume_of_an_image(command: OpenStackCommand) -> None:
-    made = command.read("volume create --size 1 --image stillframe-tiny osc-boot")
+    command.read("volume create --size 1 --image stillframe-tiny osc-boot")
+    made = command.read("volume show osc-boot")
     assert made["volume_image_metadata"]["image_name"] == "stillframe-tiny"
     is_available(command, "volume", "osc-boot")
     assert command.read("image create --volume osc-boot osc-uploaded")["image_name"] == "osc-uploaded"
