@@ -4,6 +4,7 @@ A synchronous guard once took half of the time of every request.
 """
 
 import asyncio
+from pathlib import Path
 
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
@@ -13,11 +14,12 @@ from stillframe.app import DOORS
 from stillframe.db import open_database
 
 
-def test_every_guard_and_handler_is_a_coroutine_function() -> None:
+def test_every_guard_and_handler_is_a_coroutine_function(tmp_path: Path) -> None:
+    database = open_database(f"sqlite+aiosqlite:///{tmp_path / 'none.db'}")
     for service, packages in DOORS.items():
         app = Litestar(
             [handler for package in packages for handler in package.handlers],
-            guards=[guard_of(service, open_database("sqlite+aiosqlite://"))],
+            guards=[guard_of(service, database)],
             openapi_config=None,
         )
         handlers = [

@@ -241,13 +241,13 @@ async def _hand_over(tx: Transaction, received: _Received, virtual_size_bytes: i
     await rows.delete_upload(tx, upload.image_id)
 
 
-async def _has_layer(tx: Transaction, upload: Upload) -> bool:
+async def _has_layer(tx: Transaction, upload: Upload, state: LayerState = LayerState.CREATING) -> bool:
     """False when the layer was swept away, because its maker had been silent for minutes."""
     try:
         layer = await layers.get_layer(tx, upload.layer_id)
     except NotFoundError:
         return False
-    return layer.state is LayerState.CREATING
+    return layer.state is state
 
 
 async def _take_back(resources: Resources, upload: Upload, path: Path) -> None:
@@ -257,7 +257,7 @@ async def _take_back(resources: Resources, upload: Upload, path: Path) -> None:
     would be found by nobody.
     """
     async with resources.database.reading() as tx:
-        is_unfinished = await _has_layer(tx, upload)
+        is_unfinished = not await _has_layer(tx, upload, LayerState.SEALED)
     if is_unfinished:
         await asyncio.to_thread(_empty, path)
     async with resources.database.writing() as tx:
