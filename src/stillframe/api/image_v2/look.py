@@ -6,14 +6,19 @@ Source: openstack/glance, `glance/api/v2/policy.py` (what is not visible is not 
 from typing import Any
 
 from stillframe.db import Transaction
+from stillframe.errors import NotFoundError
 from stillframe.identity.model import Caller
 from stillframe.images import service as images
 from stillframe.metadefs import service as metadefs
 
 
 async def look(tx: Transaction, caller: Caller, parameters: dict[str, Any]) -> None:
-    """Raises: ImageNotFoundError, DefinitionNotFoundError; ForbiddenError for a caller without a project."""
-    caller.require_project()
+    """A caller without a project, even an administrator of the system, sees nothing.
+
+    Raises: ImageNotFoundError, DefinitionNotFoundError, NotFoundError.
+    """
+    if caller.project_id is None and parameters.keys() & {"image_id", "namespace"}:
+        raise NotFoundError
     if "image_id" in parameters:
         await images.get_visible_image(tx, caller, parameters["image_id"])
     elif "namespace" in parameters:
