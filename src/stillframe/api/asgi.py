@@ -11,7 +11,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from litestar.types.asgi_types import HTTPResponseBodyEvent, HTTPResponseStartEvent
 
-from stillframe.kit.clock import utcnow
+from stillframe.kit.clock import iso_micros_z, utcnow
 from stillframe.kit.request_id import REQUEST_ID, new_request_id
 
 
@@ -81,7 +81,7 @@ class RequestLog:
         finally:
             if self._writes:
                 ms = round((time.perf_counter() - started) * 1000, 1)
-                now = f"{utcnow().isoformat()[:-6]}Z"
+                now = iso_micros_z(utcnow())
                 _lines.add(_Line(self._service, scope["method"], scope["path"], status, ms, request_id, now))
 
 

@@ -48,22 +48,24 @@ class Cycle(RequestResponseCycle):
         elif cork.pieces:
             self._held = cork.pieces
 
+    def _release_head(self, body: bytes = b"") -> None:
+        held, self._held = self._held or [], None
+        self.transport.write(b"".join([*held, body]))
+
     async def _send_held_with(self, message: Any) -> None:
         """The transport may be closed by the end of the answer, so it is written to before."""
-        held, self._held = self._held or [], None
         body = message.get("body", b"") if message["type"] == "http.response.body" else b""
         if self.disconnected or self.scope["method"] == "HEAD" or len(body) > self.expected_content_length:
-            self.transport.write(b"".join(held))
+            self._release_head()
             await super().send(message)
             return
-        self.transport.write(b"".join([*held, body]))
+        self._release_head(body)
         self.expected_content_length -= len(body)
         await super().send(cast("Any", {**message, "body": b""}))
 
     async def _send_range(self, message: Any) -> None:
         if self._held is not None:
-            self.transport.write(b"".join(self._held))
-            self._held = None
+            self._release_head()
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
         if self.disconnected:

@@ -10,7 +10,7 @@ import msgspec
 import structlog
 from structlog.typing import EventDict
 
-from stillframe.kit.clock import utcnow
+from stillframe.kit.clock import iso_micros_z, utcnow
 from stillframe.kit.request_id import REQUEST_ID
 
 
@@ -40,7 +40,7 @@ def _name_request(_logger: object, _method: str, event: EventDict) -> EventDict:
 
 
 def _stamp(_logger: object, _method: str, event: EventDict) -> EventDict:
-    event["timestamp"] = f"{utcnow().isoformat()[:-6]}Z"
+    event["timestamp"] = iso_micros_z(utcnow())
     return event
 
 

@@ -121,12 +121,12 @@ def parts(settings: Settings, layout: DataLayout) -> tuple[Part, ...]:
     )
     apis = [
         Part(
-            name=f"api-{number}" if number else "api",
+            name=name,
             main=partial(serve.run, settings, number),
-            log=layout.log(f"api-{number}" if number else "api"),
+            log=layout.log(name),
             is_ready=lambda: all(answers(settings, name) for name in PORTS if name != "obs"),
         )
-        for number in range(settings.api_processes)
+        for number, name in enumerate(["api", *(f"api-{number}" for number in range(1, settings.api_processes))])
     ]
     if settings.obs_endpoint:
         return (*apis, own)
