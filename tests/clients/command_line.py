@@ -5,10 +5,12 @@ import io
 import json
 import locale
 import shlex
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 from unittest import mock
 
 from openstack import exceptions
+from openstack.connection import Connection
 from openstackclient import shell
 from osc_lib.clientmanager import ClientCache, ClientManager
 
@@ -40,6 +42,7 @@ def run_command(line: str, environment: dict[str, str]) -> Outcome:
         mock.patch.dict("os.environ", environment, clear=True),
         mock.patch("sys.stdin", _Keyboard()),
         mock.patch("openstack.exceptions.raise_from_response", _REFUSALS_OF_OPENSTACKSDK),
+        _services_kept(),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):
@@ -48,6 +51,20 @@ def run_command(line: str, environment: dict[str, str]) -> Outcome:
         finally:
             locale.setlocale(locale.LC_ALL, kept)
     return Outcome(code, out.getvalue(), err.getvalue())
+
+
+@contextlib.contextmanager
+def _services_kept() -> Iterator[None]:
+    """A command of otcextensions puts services on openstacksdk's class, where the next command would find them."""
+    kept = dict(vars(Connection))
+    try:
+        yield
+    finally:
+        for name, value in dict(vars(Connection)).items():
+            if name not in kept:
+                delattr(Connection, name)
+            elif kept[name] is not value:
+                setattr(Connection, name, kept[name])
 
 
 def _forget_clients() -> None:

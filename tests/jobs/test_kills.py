@@ -4,6 +4,8 @@
 """
 
 import json
+import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -224,6 +226,13 @@ def import_started(killable: Killable, url: str = "") -> str:
     return image_id
 
 
+def wait_until_asked(web: WebServer) -> None:
+    deadline = time.monotonic() + 60
+    while not web.asked:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def assert_imported(killable: Killable, image_id: str) -> None:
     killable.wait_until_consolidated(image_id)
     with killable.system.http("image") as image:
@@ -244,9 +253,9 @@ def test_an_import_of_staged_data_survives_a_kill(killable: Killable, when: str)
 def test_a_download_from_the_web_survives_a_kill_in_its_middle(killable: Killable) -> None:
     with WebServer(WEB_PORT + killable.system.port_offset).serving() as web:
         web.files["/stuck"] = IMPORTED
-        killable.kill_at("api_image_import.download", "during", 0.3)
         image_id = import_started(killable, web.url("/stuck"))
-        killable.wait_for_kill()
+        wait_until_asked(web)
+        os.kill(killable.system.worker_pid(), signal.SIGKILL)
         web.go_on.set()
         assert_imported(killable, image_id)
         assert len(web.asked) == 2
@@ -256,10 +265,7 @@ def test_a_download_stops_when_its_image_is_deleted(killable: Killable) -> None:
     with WebServer(WEB_PORT + killable.system.port_offset).serving() as web:
         web.files["/stuck"] = IMPORTED
         image_id = import_started(killable, web.url("/stuck"))
-        deadline = time.monotonic() + 60
-        while not web.asked:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until_asked(web)
         killable.delete_image(image_id)
         killable.check_files()
 

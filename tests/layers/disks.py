@@ -97,6 +97,7 @@ async def refer_by_image(tx: Transaction, layer_id: str) -> Image:
         disk_format="qcow2",
         container_format="bare",
         layer_id=layer_id,
+        virtual_size_bytes=SIZE,
         created_at=now,
         updated_at=now,
     )

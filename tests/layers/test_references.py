@@ -166,6 +166,7 @@ class Disks(RuleBasedStateMachine):
             name="made",
             status=ImageStatus.QUEUED,
             disk_format="qcow2",
+            virtual_size_bytes=SIZE,
             created_at=now,
             updated_at=now,
         )

@@ -43,8 +43,8 @@ class _Lines:
 
     def _write(self) -> None:
         lines, self._waiting = self._waiting, []
-        sys.stderr.buffer.write(b"\n".join([*lines, b""]))
-        sys.stderr.buffer.flush()
+        sys.stderr.write(b"\n".join([*lines, b""]).decode())
+        sys.stderr.flush()
 
 
 _lines = _Lines()
