@@ -8,7 +8,7 @@ from stillframe.db import Database, open_database
 async def test_it_stays_while_nothing_is_committed(database: Database) -> None:
     before = await database.version()
     async with database.reading() as tx:
-        await tx.execute(sa.text("SELECT 1"))
+        await tx.scalar(sa.text("SELECT 1"))
     assert await database.version() == before
 
 

@@ -158,4 +158,4 @@ def password_body(user: str, password: str, scope: object = None, **domain: str)
     return {"auth": auth if scope is None else auth | {"scope": scope}}
 
 
-BACKENDS = ["sqlite", pytest.param("postgresql", marks=pytest.mark.xdist_group("postgresql"))]
+BACKENDS = ["sqlite", pytest.param("postgresql", marks=pytest.mark.xdist_group("postgresql-accounts"))]

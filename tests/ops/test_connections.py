@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import uvicorn
 
+from stillframe.api.answers import WHOLE_ANSWER
 from stillframe.ops import connections
 from stillframe.ops.connections import MAX_HEAD_BYTES, BoundedConnection
 
@@ -15,6 +16,11 @@ HEAD = b"POST /p HTTP/1.1\r\nHost: x\r\n"
 
 
 async def echo_length(scope: Any, receive: Any, send: Any) -> None:
+    if scope["path"] == "/whole":
+        await send(
+            {"type": WHOLE_ANSWER, "head": b"content-length: 2\r\n", "headers": [(b"x-id", b"7")], "body": b"ok"}
+        )
+        return
     length, more = 0, True
     while more:
         message = await receive()
@@ -113,3 +119,13 @@ async def test_requests_sent_ahead_are_answered_unless_they_are_too_many(port: i
     request, last = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n", b"GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     assert (await talk(port, request * 20 + last)).count(b"HTTP/1.1 200 ") == 21
     assert (await talk(port, request * 1000 + last)).count(b"HTTP/1.1 200 ") < 40
+
+
+async def test_an_answer_sent_whole_is_one_as_any_other(port: int) -> None:
+    request = b"GET /whole HTTP/1.1\r\nHost: x\r\n%s\r\n"
+    received = await talk(port, request % b"" * 2, request % b"Connection: close\r\n")
+    heads = [head.lower() for head in received.split(b"HTTP/1.1 200 OK\r\n")[1:]]
+    assert len(heads) == 3
+    assert all(head.endswith(b"\r\n\r\nok") for head in heads)
+    assert all(b"\r\nx-id: 7\r\n" in head and b"date: " in head for head in heads)
+    assert [b"connection: close\r\n" in head for head in heads] == [False, False, True]

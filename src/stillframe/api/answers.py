@@ -25,14 +25,20 @@ MAX_BYTES = 8 * MIB
 """Of all bodies that one service keeps; the longest unused go first."""
 MAX_BODY_BYTES = MIB // 2
 MAX_ANSWERS = 4096
+WHOLE_ANSWER = "stillframe.http.response.whole"
+"""An ASGI extension: one message for an answer of 200 that was sent before. `head` is its fields as on the wire, with
+Content-Length; `headers` are more of them, `body` is all of it.
+"""
 
 
 class _Answer(NamedTuple):
     version: Hashable
     good_until: float
     """Seconds since the epoch."""
-    start: Message
-    body: Message
+    start: Any
+    """A message of ASGI, as `body`."""
+    body: Any
+    head: bytes
     size_bytes: int
 
 
@@ -60,8 +66,7 @@ class AnswerMemory:
         answer = self._answers.get(key)
         if answer is not None and answer.version == version and time.time() < answer.good_until:
             self._answers.move_to_end(key)
-            await send(answer.start)
-            await send(answer.body)
+            await _send_again(answer, scope, send)
             return
         recorder = _Recorder(send)
         await self._app(scope, receive, recorder.send)
@@ -75,9 +80,9 @@ class AnswerMemory:
             return
         self._forget(key)
         good_until = min(caller.expires_at, state.get("good_until", caller.expires_at))
-        answer = _Answer(
-            version, good_until.timestamp(), recorder.messages[0], recorder.messages[1], recorder.size_bytes
-        )
+        start, body = recorder.messages
+        head = b"".join(b"%b: %b\r\n" % pair for pair in start["headers"])
+        answer = _Answer(version, good_until.timestamp(), start, body, head, recorder.size_bytes)
         self._answers[key] = answer
         self._size_bytes += answer.size_bytes
         while self._size_bytes > MAX_BYTES or len(self._answers) > MAX_ANSWERS:
@@ -88,12 +93,21 @@ class AnswerMemory:
             self._size_bytes -= answer.size_bytes
 
 
+async def _send_again(answer: _Answer, scope: Scope, send: Send) -> None:
+    if WHOLE_ANSWER in (scope.get("extensions") or ()):
+        message: Any = {"type": WHOLE_ANSWER, "head": answer.head, "headers": [], "body": answer.body["body"]}
+        await send(message)
+        return
+    await send(answer.start)
+    await send(answer.body)
+
+
 class _Recorder:
     """Passes an answer on and keeps it, if it is a success that is short and sent in one piece."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
-        self.messages: list[Message] = []
+        self.messages: list[Any] = []
         self.size_bytes = 0
         self.is_whole = False
 

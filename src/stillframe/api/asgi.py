@@ -5,12 +5,14 @@ import logging
 import sys
 import time
 from collections.abc import Mapping
+from typing import Any, cast
 
 import msgspec
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from litestar.types.asgi_types import HTTPResponseBodyEvent, HTTPResponseStartEvent
 
+from stillframe.api.answers import WHOLE_ANSWER
 from stillframe.kit.clock import iso_micros_z, utcnow
 from stillframe.kit.request_id import REQUEST_ID, new_request_id
 
@@ -72,6 +74,9 @@ class RequestLog:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message = message | {"headers": [*message["headers"], *extra]}
+            elif message["type"] == WHOLE_ANSWER:
+                status = 200
+                cast("dict[str, Any]", message)["headers"] = extra
             await send(message)
 
         # Never taken back: the server handles each request in a task, and so in a context, of its own.

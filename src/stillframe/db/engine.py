@@ -12,6 +12,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from stillframe.db.quick_reads import QuickReads
 from stillframe.db.transaction import Transaction
 from stillframe.db.version import versions_of
 
@@ -25,8 +26,11 @@ def _nothing() -> None:
 class Database:
     """`reading()` and `writing()` give transactions; `wake_worker` is called after a commit that submitted a job."""
 
-    def __init__(self, engine: AsyncEngine, wake_worker: Callable[[], None] = _nothing) -> None:
+    def __init__(
+        self, engine: AsyncEngine, wake_worker: Callable[[], None] = _nothing, quick_reads: QuickReads | None = None
+    ) -> None:
         self.engine = engine
+        self._quick_reads = quick_reads
         self._wake_worker = wake_worker
         self._versions = versions_of(engine)
         self.version_is_cheap = self._versions.is_cheap
@@ -38,6 +42,10 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Transaction]:
         """A snapshot to read from; writing through it is a mistake that SQLite may answer with "locked"."""
+        if self._quick_reads is not None:
+            async with self._quick_reads.reading() as tx:
+                yield tx
+            return
         async with self.engine.connect() as connection:
             yield Transaction(connection)
 
@@ -58,6 +66,8 @@ class Database:
 
     async def close(self) -> None:
         await self._versions.close()
+        if self._quick_reads is not None:
+            self._quick_reads.close()
         await self.engine.dispose()
 
 
@@ -67,10 +77,9 @@ def open_database(url: str, wake_worker: Callable[[], None] = _nothing, *, pool_
         engine = create_async_engine(url, pool_size=pool_size, max_overflow=16, pool_timeout=60, **json)
         sa.event.listen(engine.sync_engine, "connect", prepare_sqlite)
         sa.event.listen(engine.sync_engine, "begin", _begin_sqlite)
-    else:
-        engine = create_async_engine(
-            url, pool_size=pool_size, max_overflow=16, pool_timeout=60, pool_pre_ping=True, **json
-        )
+        quick_reads = QuickReads(f"sqlite:///{engine.url.database}", **json)
+        return Database(engine, wake_worker, quick_reads)
+    engine = create_async_engine(url, pool_size=pool_size, max_overflow=16, pool_timeout=60, pool_pre_ping=True, **json)
     return Database(engine, wake_worker)
 
 
@@ -82,7 +91,7 @@ def prepare_sqlite(connection: Any, _record: object) -> None:
     """Pragmas of a new connection. `isolation_level = None` leaves BEGIN to us: the driver's own is deferred."""
     connection.isolation_level = None
     cursor = connection.cursor()
-    for pragma in ("journal_mode=wal", "synchronous=full", "busy_timeout=30000", "foreign_keys=on"):
+    for pragma in ("busy_timeout=30000", "journal_mode=wal", "synchronous=full", "foreign_keys=on"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

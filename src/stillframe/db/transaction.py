@@ -20,8 +20,8 @@ class Transaction:
     ) -> sa.CursorResult[Any]:
         return await self._connection.execute(statement, parameters)
 
-    async def all(self, statement: sa.Executable) -> Sequence[sa.Row[Any]]:
-        return (await self._connection.execute(statement)).all()
+    async def all(self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[sa.Row[Any]]:
+        return (await self._connection.execute(statement, parameters)).all()
 
     async def first(self, statement: sa.Executable) -> sa.Row[Any] | None:
         return (await self._connection.execute(statement)).first()

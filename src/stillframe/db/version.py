@@ -4,6 +4,7 @@ What was worked out of the database at one version holds as long as the version 
 when something changes. Asking takes some microseconds on SQLite and one short question on PostgreSQL.
 """
 
+import asyncio
 import sqlite3
 from collections.abc import Hashable
 from typing import Protocol
@@ -25,7 +26,8 @@ class Versions(Protocol):
 class SqliteVersions:
     """`PRAGMA data_version` of a connection that itself never writes.
 
-    It looks at the header of the write-ahead log, which is shared memory: never waits, and needs no thread.
+    It looks at the header of the write-ahead log, which is shared memory: never waits, and needs no thread. What is
+    handled in one turn of the event loop had all arrived before the first of it asks, so it asks for all of it.
 
     Source: https://www.sqlite.org/pragma.html#pragma_data_version
     """
@@ -35,8 +37,18 @@ class SqliteVersions:
     def __init__(self, path: str) -> None:
         self._path = path
         self._cursor: sqlite3.Cursor | None = None
+        self._of_this_turn: int | None = None
 
     async def current(self) -> Hashable:
+        if self._of_this_turn is None:
+            self._of_this_turn = self._ask()
+            asyncio.get_running_loop().call_soon(self._forget)
+        return self._of_this_turn
+
+    def _forget(self) -> None:
+        self._of_this_turn = None
+
+    def _ask(self) -> int:
         if self._cursor is None:
             self._cursor = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False).cursor()
         version: int = self._cursor.execute("PRAGMA data_version").fetchone()[0]

@@ -141,7 +141,7 @@ def _scope_parameters(scope: Scope) -> dict[str, Any]:
 
 async def get_standing(tx: Transaction, user_id: str, scope: Scope) -> Standing | None:
     parameters = {"of_user_id": user_id, **_scope_parameters(scope)}
-    found = (await tx.execute(_standing.of(scope), [parameters])).all()
+    found = await tx.all(_standing.of(scope), parameters)
     return _standing_from(found) if found else None
 
 
@@ -153,7 +153,7 @@ async def get_token_standing(tx: Transaction, claims: TokenClaims) -> Standing |
         "of_token_id": claims.token_id,
         **_scope_parameters(claims.scope),
     }
-    found = (await tx.execute(_token_standing.of(claims.scope), [parameters])).all()
+    found = await tx.all(_token_standing.of(claims.scope), parameters)
     return _standing_from(found) if found else None
 
 
@@ -168,5 +168,5 @@ _signer_standing = _by_scope(_signers, *KEY_COLUMNS, where=_of_access)._replace(
 async def get_signer(tx: Transaction, access: str, scope: Scope) -> tuple[KeyRow, Standing] | None:
     """The key and its user at the scope; unscoped means the key's own project, else the user's default project."""
     parameters = {"of_access": access, **_scope_parameters(scope)}
-    found = (await tx.execute(_signer_standing.of(scope), [parameters])).all()
+    found = await tx.all(_signer_standing.of(scope), parameters)
     return (key_row(found[0][_AT_EXTRA:]), _standing_from(found)) if found else None

@@ -25,6 +25,7 @@ from stillframe.images.rows import (
     IS_COMMUNITY,
     NEVER_NULL,
     SORTED_BY_TAG,
+    STORED,
     image_from_row,
     image_members,
     image_properties,
@@ -95,8 +96,8 @@ async def list_images(tx: Transaction, project_id: str, query: ImageQuery, after
     if query.limit == 0 or not query.scopes or not all(query.any_of.values()):
         return []
     shape = shape_of(query, continues=after is not None)
-    rows = await tx.execute(page_statement(shape), [bound_values(shape, project_id, query, after)])
-    return [image_from_row(row) for row in rows.all()]
+    rows = await tx.all(page_statement(shape), bound_values(shape, project_id, query, after))
+    return [image_from_row(row) for row in rows]
 
 
 async def list_tags(tx: Transaction, project_id: str, query: ImageQuery, *, limit: int, offset: int) -> list[str]:
@@ -105,8 +106,8 @@ async def list_tags(tx: Transaction, project_id: str, query: ImageQuery, *, limi
         return []
     shape = shape_of(query, continues=False)
     values = bound_values(shape, project_id, query, None) | {"limit": _EVERYTHING}
-    found = await tx.execute(tags_statement(shape), [values | {"tag_limit": limit, "tag_offset": offset}])
-    return [row.tag for row in found.all()]
+    found = await tx.all(tags_statement(shape), values | {"tag_limit": limit, "tag_offset": offset})
+    return [row.tag for row in found]
 
 
 def shape_of(query: ImageQuery, *, continues: bool) -> Shape:
@@ -163,7 +164,7 @@ def _order(sorts: tuple[Sort, ...]) -> tuple[tuple[str, bool], ...]:
 def page_statement(shape: Shape) -> sa.Select[Any]:
     found = _found(shape)
     columns = {field: _column(field) for field, _ in shape.order}
-    page = sa.select(images).where(images.c.id.in_(found))
+    page = sa.select(*STORED).where(images.c.id.in_(found))
     return page.order_by(*_order_by(shape, columns)).limit(_bound("limit", sa.Integer()))
 
 

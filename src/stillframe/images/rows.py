@@ -84,7 +84,9 @@ images = sa.Table(
     ],
 )
 
-_COMPUTED = [column.name for column in images.c if column.computed is not None]
+STORED = [column for column in images.c if column.computed is None]
+"""What `image_from_row` reads, in this order."""
+_STORED_NAMES = tuple(column.name for column in STORED)
 
 NEVER_NULL: dict[str, sa.ColumnElement[Any]] = {name: images.c[f"{name}_key"] for name in _KEYS}
 """Columns that may be null, as they are sorted, compared and indexed: the databases disagree on where nulls go."""
@@ -218,9 +220,7 @@ _KINDS = {kind.value: kind for kind in ImageKind}
 
 
 def image_from_row(row: sa.Row[Any]) -> Image:
-    fields = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented name
-    for name in _COMPUTED:
-        del fields[name]
+    fields: dict[str, Any] = dict(zip(_STORED_NAMES, row, strict=True))
     fields["os"] = OsInfo(
         os_type=fields.pop("os_type"),
         version=fields.pop("os_version"),
@@ -257,7 +257,7 @@ async def insert_image(tx: Transaction, image: Image) -> None:
 
 async def get_image(tx: Transaction, image_id: str, *, lock: bool = False) -> Image | None:
     """The image in any status but deleted, whoever may see it; `lock` keeps it unchanged until the transaction ends."""
-    query = sa.select(images).where(images.c.id == image_id, images.c.deleted_at.is_(None))
+    query = sa.select(*STORED).where(images.c.id == image_id, images.c.deleted_at.is_(None))
     row = await tx.first(query.with_for_update() if lock else query)
     return image_from_row(row) if row else None
 

@@ -6,14 +6,16 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from stillframe.ops.cycles import Cycle
-from stillframe.ops.zerocopy import EXTENSION
+from stillframe.ops.cycles import EXTENSIONS, Cycle
 
 MAX_HEAD_BYTES = 64 * 1024
 """Of a request's line, its header fields and those behind a body in chunks, together."""
 HEAD_TIMEOUT_S = 30.0
 MAX_WAITING_REQUESTS = 32
 """Sent ahead on one connection before the first is answered: a kilobyte of them is forty, each of which costs six."""
+
+_TOO_LARGE = "the head of the request is too large"
+"""What a callback raises becomes 400."""
 
 
 class BoundedConnection(HttpToolsProtocol):
@@ -57,18 +59,22 @@ class BoundedConnection(HttpToolsProtocol):
             raise ValueError("too many requests wait for their answers")
         self._head_bytes = 0
         super().on_message_begin()
-        self.scope["extensions"] = {EXTENSION: {}}
+        self.scope["extensions"] = EXTENSIONS
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         cycle.__class__ = Cycle
         super()._start_asgi_task(cycle, app)
 
     def on_url(self, url: bytes) -> None:
-        self._count(len(url))
+        self._head_bytes += len(url)
+        if self._head_bytes > MAX_HEAD_BYTES:
+            raise ValueError(_TOO_LARGE)
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._count(len(name) + len(value))
+        self._head_bytes += len(name) + len(value)
+        if self._head_bytes > MAX_HEAD_BYTES:
+            raise ValueError(_TOO_LARGE)
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -92,12 +98,6 @@ class BoundedConnection(HttpToolsProtocol):
         self._unfinished_bytes = 0
         self._has_body_to_come = False
         super().on_message_complete()
-
-    def _count(self, length: int) -> None:
-        """What a callback raises becomes 400."""
-        self._head_bytes += length
-        if self._head_bytes > MAX_HEAD_BYTES:
-            raise ValueError("the head of the request is too large")
 
     def _wait_for_head(self) -> None:
         self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self.transport.close)

@@ -5,7 +5,11 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from stillframe.api.answers import WHOLE_ANSWER
 from stillframe.ops.zerocopy import EXTENSION, send_range
+
+EXTENSIONS: dict[str, dict[object, object]] = {EXTENSION: {}, WHOLE_ANSWER: {}}
+"""Of ASGI, which a `Cycle` knows."""
 
 
 class _Cork:
@@ -27,7 +31,9 @@ class Cycle(RequestResponseCycle):
     """The head of an answer whose length is known, until its body comes."""
 
     async def send(self, message: Any) -> None:
-        if message["type"] == EXTENSION:
+        if message["type"] == WHOLE_ANSWER:
+            await self._send_whole(message)
+        elif message["type"] == EXTENSION:
             await self._send_range(message)
         elif message["type"] == "http.response.start" and not self.response_started:
             await self._hold_head(message)
@@ -35,6 +41,24 @@ class Cycle(RequestResponseCycle):
             await self._send_held_with(message)
         else:
             await super().send(message)
+
+    async def _send_whole(self, message: Any) -> None:
+        """As uvicorn sends a head and a body, without looking at each field anew."""
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if self.disconnected:
+            return
+        if self.response_started:
+            raise RuntimeError("A whole answer cannot follow the beginning of another.")
+        self.response_started = self.response_complete = True
+        self.waiting_for_100_continue = False
+        fields = [b"%b: %b\r\n" % pair for pair in (*self.default_headers, *message["headers"])]
+        ends = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
+        self.transport.write(b"".join([b"HTTP/1.1 200 OK\r\n", *fields, message["head"], ends, message["body"]]))
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
 
     async def _hold_head(self, message: Any) -> None:
         transport, cork = self.transport, _Cork()
