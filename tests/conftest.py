@@ -15,14 +15,30 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import argon2
 import pytest
 import sqlalchemy as sa
 
 from stillframe.config import PORTS
 from stillframe.db import Database, metadata, open_database
 from stillframe.db.engine import prepare_sqlite
+from stillframe.identity import passwords
 from tests.postgres import private_postgres
 from tests.system import WEB_PORT, System
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_passwords() -> Iterator[argon2.PasswordHasher]:
+    """Thousands of hashes are made in the tests' own processes: each takes a millisecond and not a fifth of a second.
+
+    A hash says what it costs, so what checks it is as ever. Systems that are started are other processes. Yields what
+    makes the real ones.
+    """
+    real = passwords._HASHER
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_HASHER", argon2.PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+        yield real
+
 
 BACKENDS = [
     pytest.param("sqlite", marks=pytest.mark.xdist_group("sqlite")),

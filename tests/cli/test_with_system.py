@@ -17,9 +17,11 @@ from obstore.store import S3Store
 
 from stillframe.cli.errors import ExitCode
 from tests.cli.conftest import Cli, own_environment
+from tests.conftest import BACKENDS
 from tests.system import System
 
-pytestmark = pytest.mark.client
+# The command is the same whichever database is behind the service.
+pytestmark = [pytest.mark.client, pytest.mark.parametrize("system", BACKENDS[:1], indirect=True)]
 
 
 class SystemCli(Cli):
@@ -206,19 +208,6 @@ def run_demo(user: SystemCli, *options: str) -> subprocess.CompletedProcess[str]
         timeout=600,
         check=False,
     )
-
-
-@pytest.mark.boot
-def test_the_demo_starts_and_removes_a_system_of_its_own(tmp_path: Path) -> None:
-    environ = own_environment(tmp_path) | {
-        "TMPDIR": str(tmp_path),
-        "XDG_CACHE_HOME": str(Path("~/.cache").expanduser()),
-    }
-    user = SystemCli(tmp_path, environ)
-    done = run_demo(user, "-o", "json")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert json.loads(done.stdout)["passed"] is True
-    assert list(tmp_path.glob("stillframe-demo-*")) == []
 
 
 def wait_for_console(user: SystemCli, server: str, text: str) -> None:

@@ -48,6 +48,8 @@ def run_command(line: str, environment: dict[str, str]) -> Outcome:
     ):
         try:
             code = shell.OpenStackShell().run(shlex.split(line))
+        except SystemExit as ended:  # a usage error
+            code = int(ended.code or 0)
         finally:
             locale.setlocale(locale.LC_ALL, kept)
     return Outcome(code, out.getvalue(), err.getvalue())

@@ -1,18 +1,9 @@
-"""The `openstack` command run inside of this process, once per line as from a shell.
+"""The `openstack` command as an account of a running system."""
 
-Starting Python anew for each line would take longer than what it asks for.
-"""
-
-import contextlib
-import io
 import json
-import locale
-import shlex
 from typing import Any
-from unittest import mock
 
-from openstackclient import shell
-
+from tests.clients.command_line import Outcome, run_command
 from tests.system import System
 
 
@@ -47,18 +38,5 @@ class OpenStackCommand:
         assert code != 0, f"{line}: {out}"
         return err
 
-    def attempt(self, line: str) -> tuple[int, str, str]:
-        out, err = io.StringIO(), io.StringIO()
-        kept = locale.setlocale(locale.LC_ALL)  # the command sets this process' own, by the environment
-        with (
-            mock.patch.dict("os.environ", self.environment, clear=True),
-            contextlib.redirect_stdout(out),
-            contextlib.redirect_stderr(err),
-        ):
-            try:
-                code = shell.OpenStackShell().run(shlex.split(line))
-            except SystemExit as ended:  # a usage error
-                code = int(ended.code or 0)
-            finally:
-                locale.setlocale(locale.LC_ALL, kept)
-        return code, out.getvalue(), err.getvalue()
+    def attempt(self, line: str) -> Outcome:
+        return run_command(line, self.environment)

@@ -1,15 +1,12 @@
 """Imports by clients nobody here wrote: openstackclient's commands and openstacksdk's proxy."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import openstack
 import pytest
 
-from tests.clients.test_openstack_command import openstack as command
-from tests.clients.test_openstack_command import read
+from tests.clients.commands import OpenStackCommand
 from tests.system import WEB_PORT, System
 from tests.web_server import WebServer
 
@@ -33,41 +30,36 @@ def disk(tmp_path: Path) -> Path:
 
 
 def test_openstackclient_stages_imports_saves_and_lists_tasks(system: System, disk: Path, tmp_path: Path) -> None:
+    user, admin = OpenStackCommand(system), OpenStackCommand(system, "stillframe-admin")
     with system.http("image") as image:
         image.post("/v2/images", json={"name": "osc-staged", "disk_format": "raw"})
-    command(system, "image", "stage", "--file", str(disk), "osc-staged")
-    command(system, "image", "import", "--method", "glance-direct", "--wait", "osc-staged")
-    assert read(system, "image", "show", "osc-staged")["status"] == "active"
-    command(system, "image", "save", "--file", str(tmp_path / "saved"), "osc-staged")
+    user(f"image stage --file {disk} osc-staged")
+    user("image import --method glance-direct --wait osc-staged")
+    assert user.read("image show osc-staged")["status"] == "active"
+    user(f"image save --file {tmp_path}/saved osc-staged")
     assert (tmp_path / "saved").read_bytes() == DISK
-    listed = as_admin(system, "image", "task", "list", "--status", "success", "--sort-key", "updated_at")
+    listed = admin.read("image task list --status success --sort-key updated_at")
     assert {"api_image_import"} <= {task["Type"] for task in listed}
-    shown = as_admin(system, "image", "task", "show", listed[0]["ID"])
-    assert shown["status"] == "success"
-    command(system, "image", "delete", "osc-staged")
-
-
-def as_admin(system: System, *arguments: str) -> Any:
-    done = system.run("openstack", *arguments, "-f", "json", cloud="stillframe-admin", timeout=180)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return json.loads(done.stdout)
+    assert admin.read(f"image task show {listed[0]['ID']}")["status"] == "success"
+    user("image delete osc-staged")
 
 
 def test_openstackclient_creates_by_import(system: System, disk: Path) -> None:
-    made = read(system, "image", "create", "--import", "--disk-format", "raw", "--file", str(disk), "osc-created")
+    user = OpenStackCommand(system)
+    made = user.read(f"image create --import --disk-format raw --file {disk} osc-created")
     assert made["name"] == "osc-created"
     with system.http("image") as image:
         assert image.get(f"/v2/images/{made['id']}/tasks").json()["tasks"]
-    command(system, "image", "delete", "osc-created")
+    user("image delete osc-created")
 
 
 def test_openstackclient_shows_what_can_be_imported_and_where_it_is_kept(system: System) -> None:
-    methods = command(system, "image", "import", "info").stdout
+    user = OpenStackCommand(system)
+    methods = user("image import info")
     assert "glance-direct" in methods
     assert "web-download" in methods
-    assert "local" in command(system, "image", "stores", "list").stdout
-    refused = command(system, "cached", "image", "list", check=False)
-    assert refused.returncode != 0
+    assert "local" in user("image stores list")
+    assert user.refused("cached image list")
 
 
 def test_openstacksdk_imports_from_the_web(system: System, web: WebServer) -> None:

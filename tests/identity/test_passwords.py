@@ -1,9 +1,16 @@
 import asyncio
 import time
 
+import argon2
 import pytest
 
+from stillframe.identity import passwords
 from stillframe.identity.passwords import hash_password, password_matches
+
+
+@pytest.fixture(autouse=True)
+def _at_the_real_cost(cheap_passwords: argon2.PasswordHasher, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passwords, "_HASHER", cheap_passwords)
 
 
 async def test_only_the_right_password_matches() -> None:
