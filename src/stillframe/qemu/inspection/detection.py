@@ -3,14 +3,16 @@
 import asyncio
 import os
 from pathlib import Path
-from typing import Any, BinaryIO, cast
-
-from oslo_utils.imageutils import format_inspector
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from stillframe.errors import InvalidInputError
 from stillframe.qemu.inspection import plain, qcow, qcow2, qed, vdi, vhd, vhdx, vmdk
 from stillframe.qemu.inspection.model import ForeignFormat, InspectedImage, Window
 from stillframe.qemu.inspection.reader import Part, Reader, refuse
+
+# Loaded with the first file that is looked at: whoever starts a system need not wait for it.
+if TYPE_CHECKING:
+    from oslo_utils.imageutils import format_inspector
 
 _RULES = {
     ForeignFormat.QCOW2: qcow2.virtual_size,
@@ -73,6 +75,8 @@ def _inspect(
 
 
 def _detect(opened: BinaryIO, file: Reader) -> ForeignFormat:
+    from oslo_utils.imageutils import format_inspector  # noqa: PLC0415
+
     if qcow.is_first_version(file):
         return ForeignFormat.QCOW
     try:
@@ -104,6 +108,8 @@ def _check_safety(matches: list[Any]) -> None:
 
 
 def _matches(opened: BinaryIO, size_bytes: int) -> list[Any]:
+    from oslo_utils.imageutils import format_inspector  # noqa: PLC0415
+
     source = cast("BinaryIO", _HeadAndTail(opened, size_bytes))  # reading is all the wrapper does
     wrapper = format_inspector.InspectWrapper(source)
     while wrapper.formats is None and wrapper.read(_READ_BYTES):
@@ -140,5 +146,5 @@ _REASONS = {
 }
 
 
-def _reason(error: format_inspector.SafetyCheckFailed) -> str:
+def _reason(error: "format_inspector.SafetyCheckFailed") -> str:
     return next((_REASONS[name] for name in error.failures if name in _REASONS), "The image file is not safe to use.")
