@@ -230,6 +230,16 @@ class System:
         self.wait_for_server(server_id, "SHUTOFF")
         return server_id
 
+    def halted_server(self, name: str, *, disk_gib: int = 1) -> str:
+        """A server whose power was cut as soon as it had any: for tests to which its guest does not matter."""
+        server_id = self.create_server(name, disk_gib=disk_gib)
+        hard = {"os-stop": {"type": "HARD", "servers": [{"id": server_id}]}}
+        with self.http("compute") as compute:
+            answer = compute.post(f"/v1/{self.project_id()}/cloudservers/action", json=hard)
+            assert answer.status_code == 200, answer.text
+        self.wait_for_server(server_id, "SHUTOFF")
+        return server_id
+
     def act(self, server_id: str, action: dict[str, Any]) -> httpx.Response:
         with self.http("compute") as compute:
             return compute.post(f"/v2.1/{self.project_id()}/servers/{server_id}/action", json=action)

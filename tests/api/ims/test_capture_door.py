@@ -137,7 +137,7 @@ def test_jobs_of_another_project_and_unknown_jobs_are_told_apart_as_documented(s
 def test_quota_and_flow_control_are_exact() -> None:
     """A small deployment: two images, one job at a time."""
     with running_system(image_quota=2, consolidate=False) as small:
-        server = small.stopped_server("only")
+        server = small.halted_server("only")
         first = small.capture(server, "first")
         small.capture(server, "second")
         assert refusal(create(small, name="third", instance_id=server)) == "IMG.0015"

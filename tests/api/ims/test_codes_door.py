@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,8 +16,10 @@ import pytest
 
 from stillframe.kit.units import TIB
 from tests.api.ims.desk import Desk
+from tests.api.ims.importing import delete
 from tests.api.ims.test_capture_door import create, refusal
 from tests.conftest import running_system
+from tests.qemu.disks import tool, two_layers
 from tests.system import System
 
 PATCH_TYPE = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
@@ -84,25 +87,43 @@ def bucket(system: System) -> str:
     return "door"
 
 
+def small_image(system: System, directory: Path) -> str:
+    """One that is stored as captured images are, compressed, and has some parts of an upload as a raw file: the raw
+    file of a captured image is a gibibyte, nearly all of it zeros.
+    """
+    top, packed = two_layers(directory)[0].path, directory / "packed.qcow2"
+    tool("qemu-img", "convert", "-c", "-O", "qcow2", str(top), str(packed))
+    with system.http("image") as image:
+        described = {"name": "small", "disk_format": "qcow2", "container_format": "bare"}
+        image_id = str(image.post("/v2/images", json=described).json()["id"])
+        headers = {"Content-Type": "application/octet-stream"}
+        stored = image.put(f"/v2/images/{image_id}/file", content=packed.read_bytes(), headers=headers)
+        assert stored.status_code == 204, stored.text
+    return image_id
+
+
 @pytest.mark.parametrize("file_format", ["qcow2", "vhd", "vmdk", "raw"])
 def test_an_image_is_exported_in_every_format_and_reads_the_same(
-    system: System, captured_image: str, bucket: str, file_format: str, tmp_path: Any
+    system: System, captured_image: str, bucket: str, file_format: str, tmp_path: Path
 ) -> None:
     key = f"dir/out.{file_format}"
-    answer = export(system, captured_image, bucket_url=f"{bucket}:{key}", file_format=file_format)
+    image_id = small_image(system, tmp_path) if file_format == "raw" else captured_image
+    answer = export(system, image_id, bucket_url=f"{bucket}:{key}", file_format=file_format)
     assert answer.status_code == 200, answer.text
     job = system.wait_for_job(answer.json()["job_id"])
     assert job["status"] == "SUCCESS", job
-    assert job["entities"] == {"image_id": captured_image}
+    assert job["entities"] == {"image_id": image_id}
     assert job["job_type"] == "imsNativeExportImageJob"
     exported, stored = tmp_path / "exported", tmp_path / "stored"
     system.s3().download_file(bucket, key, str(exported))
     with system.http("image") as image:
-        stored.write_bytes(image.get(f"/v2/images/{captured_image}/file").content)
+        stored.write_bytes(image.get(f"/v2/images/{image_id}/file").content)
     driver = {"vhd": "vpc"}.get(file_format, file_format)
     compared = system.compare_disks((driver, exported), ("qcow2", stored))
     assert compared.returncode == 0, compared.stdout + compared.stderr
     system.s3().delete_object(Bucket=bucket, Key=key)
+    if image_id != captured_image:
+        delete(system, image_id)
 
 
 def test_an_export_to_a_bucket_that_is_not_there_or_an_object_that_is_told(
@@ -155,7 +176,7 @@ def test_an_image_without_data_is_not_exported(system: System, bucket: str) -> N
 
 
 def test_a_large_image_is_exported_only_as_it_is(system: System, bucket: str) -> None:
-    server = system.stopped_server("large", disk_gib=128)
+    server = system.halted_server("large", disk_gib=128)
     image_id = system.capture(server, "large")
     assert refusal(export(system, image_id)) == "IMG.0160"
     answer = export(system, image_id, file_format=None, is_quick_export=True, bucket_url=f"{bucket}:quick.qcow2")
@@ -255,11 +276,11 @@ def test_a_cancelled_export_leaves_no_object(system: System, captured_image: str
 def test_what_a_strict_operator_forbids_is_told_by_its_code() -> None:
     with running_system(unexportable_platforms=["Other"], image_jobs_limit=1, unique_image_names=True) as strict:
         strict.s3().create_bucket(Bucket="door")
-        server = strict.stopped_server("only")
+        server = strict.halted_server("only")
         image_id = strict.capture(server, "of-platform-other")
         assert refusal(create(strict, name="of-platform-other", instance_id=server)) == "IMG.0009"
         assert refusal(export(strict, image_id)) == "IMG.0079"
-        second = strict.stopped_server("second")
+        second = strict.halted_server("second")
         worker = strict.pause_worker()
         try:
             assert create(strict, name="one", instance_id=server).status_code == 200
