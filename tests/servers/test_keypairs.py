@@ -58,6 +58,7 @@ def test_a_fingerprint_is_the_one_that_ssh_keygen_shows() -> None:
         "ssh-rsa ÄÖÜ",
         "-----BEGIN OPENSSH PRIVATE KEY-----",
     ],
+    ids=range(10),
 )
 async def test_what_is_no_public_key_is_refused(world: World, text: str) -> None:
     async with world.database.writing() as tx:
