@@ -36,10 +36,60 @@ def test_the_guest_is_what_its_source_says(tmp_path: Path) -> None:
     assert (tmp_path / "guest.bin").read_bytes() == accelerator._FIRMWARE
 
 
-async def test_the_choice_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    chosen = await accelerator.choose()
-    monkeypatch.setattr(accelerator, "probe_accelerator", None)
-    assert await accelerator.choose() == chosen
+class Host:
+    """One on which KVM works or not, and how often somebody tried."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
+        self.kind: accelerator.AcceleratorKind = "tcg"
+        self.probes = 0
+        self.kvm = directory / "kvm"
+        self.kvm.touch()
+        self._patch = monkeypatch
+        monkeypatch.setenv("XDG_CACHE_HOME", str(directory / "cache"))
+        monkeypatch.setattr(accelerator, "_KVM", self.kvm)
+        monkeypatch.setattr(accelerator, "probe_accelerator", self._probe)
+
+    async def _probe(self) -> accelerator.Accelerator:
+        self.probes += 1
+        return accelerator.Accelerator(kind=self.kind, reason="", qemu_version="7.2")
+
+    async def choose_in_a_new_process(self) -> accelerator.AcceleratorKind:
+        self._patch.setattr(accelerator, "_chosen", [])
+        return await accelerator.choose()
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Host:
+    return Host(monkeypatch, tmp_path)
+
+
+async def test_the_choice_is_made_once_for_all_processes_of_a_host(host: Host, tmp_path: Path) -> None:
+    assert await host.choose_in_a_new_process() == "tcg"
+    assert await accelerator.choose() == "tcg"
+    assert await host.choose_in_a_new_process() == "tcg"
+    assert host.probes == 1
+    (tmp_path / "cache" / "stillframe" / "accelerator.json").write_text("{")
+    assert await host.choose_in_a_new_process() == "tcg"
+    assert host.probes == 2
+
+
+async def test_a_device_that_changes_is_tried_again(host: Host) -> None:
+    await host.choose_in_a_new_process()
+    host.kind = "kvm"
+    host.kvm.chmod(0o660)
+    assert await host.choose_in_a_new_process() == "kvm"
+    host.kvm.unlink()
+    host.kind = "tcg"
+    assert await host.choose_in_a_new_process() == "tcg"
+
+
+async def test_that_kvm_got_nowhere_is_not_believed_for_ever(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    await host.choose_in_a_new_process()
+    host.kind = "kvm"
+    monkeypatch.setattr(accelerator, "TRY_KVM_AGAIN_S", 0.0)
+    assert await host.choose_in_a_new_process() == "kvm"
+    assert await host.choose_in_a_new_process() == "kvm"
+    assert host.probes == 2
 
 
 async def test_a_host_without_kvm_emulates(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ they enter long mode.) So the guest here goes into long mode, counts, and has to
 """
 
 import asyncio
+import contextlib
+import os
 import re
 import shutil
 import tempfile
@@ -13,6 +15,7 @@ import time
 from pathlib import Path
 
 import msgspec
+import platformdirs
 
 from stillframe.errors import StillframeError, ToolFailedError, UnavailableError
 from stillframe.qemu.machine_argv import PROGRAM
@@ -23,7 +26,10 @@ from stillframe.qemu.sandbox import kvm_access
 DEADLINE_S = 3.0
 """Ten times what the guest takes under either on a busy machine."""
 
+TRY_KVM_AGAIN_S = 3600.0
+
 _KVM = Path("/dev/kvm")
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _VERSION = re.compile(rb"version (\d+\.\d+(?:\.\d+)?)")
 
 # probe_guest.S, assembled: code near the end of the firmware, and a jump to it where a processor starts.
@@ -47,14 +53,61 @@ class Accelerator(msgspec.Struct, frozen=True, kw_only=True):
     qemu_version: str
 
 
+class _Proof(msgspec.Struct, frozen=True, kw_only=True):
+    host: str
+    kind: AcceleratorKind
+    at: float
+    """Seconds since the epoch."""
+
+
 async def choose() -> AcceleratorKind:
     """What machines of this host run under, found out on first use and kept by this process.
+
+    It is kept for other processes, too, until the host starts anew or changes its QEMU or /dev/kvm: a host on which KVM
+    gets nowhere takes seconds of a processor to say so.
 
     Raises: as `probe_accelerator`.
     """
     if not _chosen:
-        _chosen.append((await probe_accelerator()).kind)
+        path, host = platformdirs.user_cache_path("stillframe") / "accelerator.json", _host()
+        kind = _kept(path, host)
+        if kind is None:
+            kind = (await probe_accelerator()).kind
+            _keep(path, _Proof(host=host, kind=kind, at=time.time()))
+        _chosen.append(kind)
     return _chosen[0]
+
+
+def _host() -> str:
+    """All that the answer depends on."""
+    program = shutil.which(PROGRAM) or ""
+    facts: list[object] = [program, os.geteuid()]
+    with contextlib.suppress(OSError):
+        facts.append(_BOOT_ID.read_text().strip())
+    for path in (Path(program), _KVM):
+        with contextlib.suppress(OSError):
+            found = path.stat()
+            facts += [found.st_mode, found.st_uid, found.st_gid, found.st_ctime_ns]
+    return " ".join(map(str, facts))
+
+
+def _kept(path: Path, host: str) -> AcceleratorKind | None:
+    try:
+        proof = msgspec.json.decode(path.read_bytes(), type=_Proof)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    # KVM may have got nowhere in time because the host was very busy.
+    is_doubtful = proof.kind == "tcg" and _KVM.exists() and not 0 <= time.time() - proof.at < TRY_KVM_AGAIN_S
+    return None if proof.host != host or is_doubtful else proof.kind
+
+
+def _keep(path: Path, proof: _Proof) -> None:
+    """Whatever is wrong with the file, it only costs another proof."""
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f"{path.name}.{os.getpid()}")
+        partial.write_bytes(msgspec.json.encode(proof))
+        partial.replace(path)
 
 
 async def probe_accelerator(deadline_s: float = DEADLINE_S) -> Accelerator:
