@@ -12,7 +12,7 @@ import os
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import structlog
 
@@ -96,8 +96,9 @@ async def _taken_in(
     image, upload = await _begin(resources, caller, image_id, status)
     path = _path(resources.layout, image, upload)
     try:
-        async with _kept_alive(resources, upload):
-            digests = await _receive(path, _measured(intake.blocks(chunks), limit_bytes, announced_bytes))
+        # The lock is held until the image has the data: without it, an upload counts as dead.
+        async with _kept_alive(resources, upload), _locked_file(path) as file:
+            digests = await _receive(file, _measured(intake.blocks(chunks), limit_bytes, announced_bytes))
             yield _Received(image, upload, path, digests)
     except BaseException as error:
         log.info("images.upload_failed", image=image_id, error=type(error).__name__)
@@ -164,12 +165,25 @@ async def _touch_forever(resources: Resources, upload: Upload) -> None:
             await layers.touch(tx, upload.layer_id)
 
 
-async def _receive(path: Path, pieces: AsyncIterator[bytes]) -> Digests:
+@contextlib.asynccontextmanager
+async def _locked_file(path: Path) -> AsyncIterator[BinaryIO]:
+    with contextlib.ExitStack() as opened:
+        try:
+            file = opened.enter_context(intake.new_locked_file(path))
+        except OSError as error:
+            raise _not_stored(error) from error
+        yield file
+
+
+async def _receive(file: BinaryIO, pieces: AsyncIterator[bytes]) -> Digests:
     try:
-        with intake.new_locked_file(path) as file:
-            return await intake.write_all(file, pieces)
+        return await intake.write_all(file, pieces)
     except OSError as error:
-        raise UnavailableError("The data could not be stored.", cause=error) from error
+        raise _not_stored(error) from error
+
+
+def _not_stored(error: OSError) -> UnavailableError:
+    return UnavailableError("The data could not be stored.", cause=error)
 
 
 async def inspected_size_bytes(resources: Resources, path: Path, image: Image) -> int | None:

@@ -347,6 +347,28 @@ async def test_the_death_of_the_process_is_noticed_and_undone(
     assert (await put(door, image["id"])).status_code == 204
 
 
+@pytest.mark.parametrize("path", ["file", "stage"])
+async def test_an_upload_lives_until_its_image_has_the_data(
+    door: Door, resources: Resources, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """Also while the last bytes are written already, however long what follows takes."""
+    monkeypatch.setattr(upload, "START_GRACE", timedelta(0))
+
+    def swept_before(step: Any) -> Any:
+        async def run(*arguments: Any) -> Any:
+            await upload.take_back_dead_uploads(resources)
+            return await step(*arguments)
+
+        return run
+
+    for name in ("_finish", "_keep_staged"):
+        monkeypatch.setattr(upload, name, swept_before(getattr(upload, name)))
+    image = await door.create(disk_format="raw")
+    answer = await door.put(f"/v2/images/{image['id']}/{path}", content=PAYLOAD, headers=OCTETS)
+    assert answer.status_code == 204, answer.text
+    assert (await door.get(f"/v2/images/{image['id']}")).json()["status"] in {"active", "uploading"}
+
+
 async def test_a_dead_upload_does_not_stand_against_a_new_one(
     door: Door, resources: Resources, monkeypatch: pytest.MonkeyPatch
 ) -> None:
