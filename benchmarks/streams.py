@@ -55,7 +55,10 @@ def put(url: str, file: Path, headers: dict[str, str]) -> None:
         connection.putheader(name, value)
     connection.endheaders()
     with file.open("rb") as data:
-        connection.sock.sendfile(data)
+        try:
+            connection.sock.sendfile(data)
+        except OSError as error:
+            raise RuntimeError(f"PUT {url}: {error} after {data.tell()} bytes") from error
     answer = connection.getresponse()
     if answer.status >= 300:
         raise RuntimeError(f"PUT {url}: {answer.status} {answer.read()[:300]!r}")

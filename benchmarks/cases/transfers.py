@@ -41,7 +41,8 @@ def measure(bench: Bench) -> None:
     try:
         for data in (random, sparse):
             _uploads(bench, services, data, 1)
-        _uploads(bench, services, random, CLIENTS)
+        # Glance as it is set up here ends some of so many connections: it is asked for downloads only.
+        _uploads(bench, {OURS: services[OURS]}, random, CLIENTS)
         for data in (random, sparse):
             _downloads(bench, services, data)
     finally:
@@ -77,7 +78,9 @@ def _uploads(bench: Bench, services: dict[str, ImageService], data: Data, client
         name: partial(_upload, service, data, clients) for name, service in services.items()
     }
     contestants[CP] = partial(_copy_or_digest, bench.scratch, data)
-    goals = (Goal(against=CP, bound=0.8), Goal(against="Glance", bound=2)) if data.label.endswith("random") else ()
+    goals: tuple[Goal, ...] = (Goal(against=CP, bound=0.8),) if data.label.endswith("random") else ()
+    if goals and clients == 1:
+        goals += (Goal(against="Glance", bound=2),)
     case = f"upload {data.label}, {_clients(clients)}"
     before = {name: pss_mib_of(service.costs) for name, service in services.items()}
     with MemoryWatch({name: service.costs for name, service in services.items()}) as watch:
