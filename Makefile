@@ -46,7 +46,7 @@ format: setup ## Formats the code and mends what ruff can mend
 .PHONY: lock
 lock: ## Brings requirements.lock in line with pyproject.toml (UPGRADE=1: newest versions of everything)
 	@[ -x $(BIN)/uv ] || tools/setup.sh
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-header --no-annotate --extra dev $(if $(UPGRADE),--upgrade) \
 		pyproject.toml tools/requirements.in --output-file requirements.lock
 	@! grep -n '://' requirements.lock

@@ -84,7 +84,6 @@ die-on-term = true
 need-app = true
 disable-logging = true
 buffer-size = 65535
-socket-timeout = 600
 add-header = Connection: close
 """
 

@@ -14,9 +14,6 @@ HEAD_TIMEOUT_S = 30.0
 MAX_WAITING_REQUESTS = 32
 """Sent ahead on one connection before the first is answered: a kilobyte of them is forty, each of which costs six."""
 
-_TOO_LARGE = "the head of the request is too large"
-"""What a callback raises becomes 400."""
-
 
 class BoundedConnection(HttpToolsProtocol):
     """The parser collects what is not complete yet, without an end; uvicorn ends only connections that are silent
@@ -66,15 +63,11 @@ class BoundedConnection(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def on_url(self, url: bytes) -> None:
-        self._head_bytes += len(url)
-        if self._head_bytes > MAX_HEAD_BYTES:
-            raise ValueError(_TOO_LARGE)
+        self._count(len(url))
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._head_bytes += len(name) + len(value)
-        if self._head_bytes > MAX_HEAD_BYTES:
-            raise ValueError(_TOO_LARGE)
+        self._count(len(name) + len(value))
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -98,6 +91,12 @@ class BoundedConnection(HttpToolsProtocol):
         self._unfinished_bytes = 0
         self._has_body_to_come = False
         super().on_message_complete()
+
+    def _count(self, length: int) -> None:
+        """What a callback raises becomes 400."""
+        self._head_bytes += length
+        if self._head_bytes > MAX_HEAD_BYTES:
+            raise ValueError("the head of the request is too large")
 
     def _wait_for_head(self) -> None:
         self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self.transport.close)

@@ -2,17 +2,14 @@
 
 import asyncio
 import os
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from stillframe.errors import InvalidInputError
 from stillframe.qemu.inspection import plain, qcow, qcow2, qed, vdi, vhd, vhdx, vmdk
 from stillframe.qemu.inspection.model import ForeignFormat, InspectedImage, Window
 from stillframe.qemu.inspection.reader import Part, Reader, refuse
-
-# Loaded with the first file that is looked at: whoever starts a system need not wait for it.
-if TYPE_CHECKING:
-    from oslo_utils.imageutils import format_inspector
 
 _RULES = {
     ForeignFormat.QCOW2: qcow2.virtual_size,
@@ -75,6 +72,7 @@ def _inspect(
 
 
 def _detect(opened: BinaryIO, file: Reader) -> ForeignFormat:
+    # Loaded with the first file that is looked at: whoever starts a system need not wait for it.
     from oslo_utils.imageutils import format_inspector  # noqa: PLC0415
 
     if qcow.is_first_version(file):
@@ -86,7 +84,7 @@ def _detect(opened: BinaryIO, file: Reader) -> ForeignFormat:
     except InvalidInputError:
         raise
     except format_inspector.SafetyCheckFailed as error:
-        raise InvalidInputError(_reason(error), field="file", cause=error.failures) from error
+        raise InvalidInputError(_reason(error.failures), field="file", cause=error.failures) from error
     except Exception as error:  # its parsers meet arbitrary bytes; whatever they stumble over is a reason to refuse
         raise InvalidInputError("The image file is damaged.", field="file", cause=error) from error
     if names == {"iso", "gpt"}:
@@ -146,5 +144,5 @@ _REASONS = {
 }
 
 
-def _reason(error: "format_inspector.SafetyCheckFailed") -> str:
-    return next((_REASONS[name] for name in error.failures if name in _REASONS), "The image file is not safe to use.")
+def _reason(failures: Iterable[str]) -> str:
+    return next((_REASONS[name] for name in failures if name in _REASONS), "The image file is not safe to use.")
