@@ -77,25 +77,31 @@ def _forget_clients() -> None:
 
 
 class CommandLine:
-    """Speaks for a token's project: checking the password every time takes as long as it takes an attacker."""
+    """Speaks by a token: checking the password every time takes as long as it takes an attacker."""
 
-    def __init__(self, system: System, token: str, project_id: str) -> None:
+    def __init__(self, system: System, cloud: str = "stillframe", *, token: str = "", project_id: str = "") -> None:
+        self.project_id = project_id or system.project_id(cloud)
         self._environment = {
             "OS_AUTH_TYPE": "v3token",
             "OS_AUTH_URL": f"{system.url('identity')}/v3",
-            "OS_TOKEN": token,
-            "OS_PROJECT_ID": project_id,
+            "OS_TOKEN": token or system.token(cloud),
+            "OS_PROJECT_ID": self.project_id,
             "OS_IDENTITY_API_VERSION": "3",
             "OS_REGION_NAME": system.cloud()["region_name"],
             "HOME": str(system.data_dir),
         }
-        self.project_id = project_id
 
-    def run(self, line: str, *, refused: bool = False) -> str:
-        """What the command prints; what it complains of, when it shall be `refused`."""
+    def run(self, line: str) -> str:
+        """What the command prints; the test fails when the command does."""
         done = run_command(line, self._environment)
-        assert (done.code != 0) is refused, f"{line}: {done.out}{done.err}"
-        return done.err if refused else done.out
+        assert done.code == 0, f"{line}: {done.out}{done.err}"
+        return done.out
 
     def read(self, line: str) -> Any:
         return json.loads(self.run(f"{line} -f json"))
+
+    def refused(self, line: str) -> str:
+        """What the command complains of."""
+        done = run_command(line, self._environment)
+        assert done.code != 0, f"{line}: {done.out}"
+        return done.err

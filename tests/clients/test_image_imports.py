@@ -7,7 +7,7 @@ from pathlib import Path
 import openstack
 import pytest
 
-from tests.clients.commands import OpenStackCommand
+from tests.clients.command_line import CommandLine
 from tests.system import WEB_PORT, System
 from tests.web_server import WebServer
 
@@ -31,11 +31,11 @@ def disk(tmp_path: Path) -> Path:
 
 
 def test_openstackclient_stages_imports_saves_and_lists_tasks(system: System, disk: Path, tmp_path: Path) -> None:
-    user, admin = OpenStackCommand(system), OpenStackCommand(system, "stillframe-admin")
+    user, admin = CommandLine(system), CommandLine(system, "stillframe-admin")
     with system.http("image") as image:
         image.post("/v2/images", json={"name": "osc-staged", "disk_format": "raw"})
-    user(f"image stage --file {disk} osc-staged")
-    user("image import --method glance-direct osc-staged")
+    user.run(f"image stage --file {disk} osc-staged")
+    user.run("image import --method glance-direct osc-staged")
     deadline = time.monotonic() + 60
     while (shown := user.read("image show osc-staged"))[
         "status"
@@ -43,29 +43,29 @@ def test_openstackclient_stages_imports_saves_and_lists_tasks(system: System, di
         assert shown["status"] in {"uploading", "importing"}
         assert time.monotonic() < deadline
         time.sleep(0.2)
-    user(f"image save --file {tmp_path}/saved osc-staged")
+    user.run(f"image save --file {tmp_path}/saved osc-staged")
     assert (tmp_path / "saved").read_bytes() == DISK
     listed = admin.read("image task list --status success --sort-key updated_at")
     assert {"api_image_import"} <= {task["Type"] for task in listed}
     assert admin.read(f"image task show {listed[0]['ID']}")["status"] == "success"
-    user("image delete osc-staged")
+    user.run("image delete osc-staged")
 
 
 def test_openstackclient_creates_by_import(system: System, disk: Path) -> None:
-    user = OpenStackCommand(system)
+    user = CommandLine(system)
     made = user.read(f"image create --import --disk-format raw --file {disk} osc-created")
     assert made["name"] == "osc-created"
     with system.http("image") as image:
         assert image.get(f"/v2/images/{made['id']}/tasks").json()["tasks"]
-    user("image delete osc-created")
+    user.run("image delete osc-created")
 
 
 def test_openstackclient_shows_what_can_be_imported_and_where_it_is_kept(system: System) -> None:
-    user = OpenStackCommand(system)
-    methods = user("image import info")
+    user = CommandLine(system)
+    methods = user.run("image import info")
     assert "glance-direct" in methods
     assert "web-download" in methods
-    assert "local" in user("image stores list")
+    assert "local" in user.run("image stores list")
     assert user.refused("cached image list")
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import openstack
 import pytest
-from otcextensions import sdk as otc
 
+from tests.clients.otc import OtcConnection
 from tests.system import System
 
 pytestmark = [
@@ -94,9 +94,7 @@ def test_every_kind_of_thing_by_the_openstack_command(system: System) -> None:
 @pytest.fixture
 def connection(system: System) -> Any:
     config = openstack.config.OpenStackConfig(config_files=[str(system.clouds_yaml)])
-    connection = openstack.connection.Connection(config=config.get_one("stillframe"))
-    otc.load(connection)
-    return connection
+    return OtcConnection(config=config.get_one("stillframe"))
 
 
 def test_a_server_with_two_cards_by_openstacksdk(connection: Any) -> None:

@@ -14,12 +14,12 @@ pytestmark = pytest.mark.client
 
 @pytest.fixture(scope="module")
 def ours(system: System) -> CommandLine:
-    return CommandLine(system, system.token(), system.project_id())
+    return CommandLine(system)
 
 
 @pytest.fixture(scope="module")
 def admin(system: System) -> CommandLine:
-    return CommandLine(system, system.token("stillframe-admin"), system.project_id("stillframe-admin"))
+    return CommandLine(system, "stillframe-admin")
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,11 @@ def guests(system: System, admin: CommandLine) -> Iterator[CommandLine]:
     account = system.cloud("stillframe-admin")["auth"]
     project_id = admin.read("project create osc-guests")["id"]
     admin.run(f"role add --user {account['username']} --project {project_id} member")
-    yield CommandLine(system, system.new_token("stillframe-admin", project={"id": project_id}), project_id)
+    yield CommandLine(
+        system,
+        token=system.new_token("stillframe-admin", project={"id": project_id}),
+        project_id=project_id,
+    )
     admin.run(f"project delete {project_id}")
 
 
@@ -49,15 +53,15 @@ def test_set_and_unset_change_what_is_shown(ours: CommandLine) -> None:
     further = {"team": "blue", "os_distro": "debian", "architecture": "arm", "os_hidden": True}
     assert shown["properties"] | further == shown["properties"]
     assert shown["properties"]["trait:CUSTOM/X"] == "required"
-    ours.run("image delete osc-reset", refused=True)
+    ours.refused("image delete osc-reset")
     ours.run(f"image set {made['id']} --unprotected --unhidden --private")
     ours.run("image unset osc-reset --tag a --tag b --property team --property trait:CUSTOM/X")
     shown = ours.read("image show osc-reset")
     assert shown["tags"] == ["c"]
     assert {"team", "trait:CUSTOM/X"}.isdisjoint(shown["properties"])
-    ours.run("image unset osc-reset --tag a", refused=True)
+    ours.refused("image unset osc-reset --tag a")
     ours.run("image delete osc-reset")
-    ours.run("image show osc-reset", refused=True)
+    ours.refused("image show osc-reset")
 
 
 def test_lists_are_filtered_sorted_and_cut(ours: CommandLine) -> None:
@@ -81,10 +85,10 @@ def test_lists_are_filtered_sorted_and_cut(ours: CommandLine) -> None:
 
 def test_sharing_from_add_project_to_remove_project(ours: CommandLine, guests: CommandLine) -> None:
     image_id = ours.read("image create osc-shared --disk-format raw --shared")["id"]
-    guests.run(f"image show {image_id}", refused=True)
+    guests.refused(f"image show {image_id}")
     added = ours.read(f"image add project osc-shared {guests.project_id}")
     assert (added["member_id"], added["status"]) == (guests.project_id, "pending")
-    ours.run(f"image add project osc-shared {guests.project_id}", refused=True)
+    ours.refused(f"image add project osc-shared {guests.project_id}")
     [member] = ours.read("image member list osc-shared")
     assert member == {"Image ID": image_id, "Member ID": guests.project_id, "Status": "pending"}
 
@@ -95,11 +99,11 @@ def test_sharing_from_add_project_to_remove_project(ours: CommandLine, guests: C
     guests.run(f"image set --accept {image_id}")
     assert (seen(), seen("--shared")) == (True, True)
     assert guests.read(f"image member get {image_id} {guests.project_id}")["status"] == "accepted"
-    guests.run(f"image set --name mine {image_id}", refused=True)
+    guests.refused(f"image set --name mine {image_id}")
     guests.run(f"image set --reject {image_id}")
     assert (seen(), seen("--shared --member-status rejected")) == (False, True)
     ours.run(f"image remove project osc-shared {guests.project_id}")
-    guests.run(f"image show {image_id}", refused=True)
+    guests.refused(f"image show {image_id}")
     ours.run("image delete osc-shared")
 
 
@@ -126,16 +130,16 @@ def test_metadata_definitions_from_namespace_create_to_delete(
     assert ours.read(f"{metadef} object show OSC drive")["name"] == "drive"
     assert "OS::Glance::Image" in {one["Name"] for one in ours.read(f"{metadef} resource type list")}
     assert len(ours.read(f"{metadef} resource type association list OSC")) == 1
-    ours.run(f"{metadef} namespace delete OSC", refused=True)
-    ours.run(f"{metadef} object delete OSC drive", refused=True)
+    ours.refused(f"{metadef} namespace delete OSC")
+    ours.refused(f"{metadef} object delete OSC drive")
     admin.run(f"{metadef} namespace unset OSC --tag one")
     admin.run(f"{metadef} namespace unset OSC --all-tags")
     admin.run(f"{metadef} resource type association delete OSC OS::Nova::Server")
     admin.run(f"{metadef} object delete OSC drive")
     admin.run(f"{metadef} property delete OSC length")
     admin.run(f"{metadef} namespace set OSC --protected --private")
-    guests.run(f"{metadef} namespace show OSC", refused=True)
-    admin.run(f"{metadef} namespace delete OSC", refused=True)
+    guests.refused(f"{metadef} namespace show OSC")
+    admin.refused(f"{metadef} namespace delete OSC")
     admin.run(f"{metadef} namespace set OSC --unprotected")
     admin.run(f"{metadef} namespace delete OSC")
     assert "Stillframe::Image::Machine" in {one["namespace"] for one in ours.read(f"{metadef} namespace list")}

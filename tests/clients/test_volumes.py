@@ -12,9 +12,9 @@ import pytest
 from huaweicloudsdkcore.auth.credentials import BasicCredentials
 from huaweicloudsdkcore.exceptions.exceptions import ClientRequestException
 from huaweicloudsdkevs import v2 as evs
-from otcextensions import sdk as otc
 
-from tests.clients.commands import OpenStackCommand
+from tests.clients.command_line import CommandLine
+from tests.clients.otc import OtcConnection
 from tests.conftest import BACKENDS
 from tests.system import System
 
@@ -32,23 +32,23 @@ def until(condition: Callable[[], T], timeout: float = 90.0) -> T:
 
 
 @pytest.fixture
-def command(system: System) -> OpenStackCommand:
-    return OpenStackCommand(system)
+def command(system: System) -> CommandLine:
+    return CommandLine(system)
 
 
-def is_available(command: OpenStackCommand, kind: str, name: str) -> None:
+def is_available(command: CommandLine, kind: str, name: str) -> None:
     until(lambda: command.read(f"{kind} show {name}")["status"] == "available")
 
 
-def test_the_command_makes_changes_and_deletes_volumes_and_snapshots(command: OpenStackCommand) -> None:
+def test_the_command_makes_changes_and_deletes_volumes_and_snapshots(command: CommandLine) -> None:
     made = command.read("volume create --size 1 --type SSD --description d --property a=b --property e=f osc-v")
     assert (made["size"], made["type"], made["bootable"], made["properties"]) == (1, "SSD", False, {"a": "b", "e": "f"})
     is_available(command, "volume", "osc-v")
-    command("volume set --name osc-w --description other --property c=d osc-v")
-    command("volume set --size 2 osc-w")
+    command.run("volume set --name osc-w --description other --property c=d osc-v")
+    command.run("volume set --size 2 osc-w")
     is_available(command, "volume", "osc-w")
-    command("volume set --bootable osc-w")
-    command("volume unset --property a osc-w")
+    command.run("volume set --bootable osc-w")
+    command.run("volume unset --property a osc-w")
     shown = command.read("volume show osc-w")
     assert (shown["size"], shown["bootable"], shown["description"]) == (2, True, "other")
     assert shown["properties"] == {"c": "d", "e": "f"}
@@ -56,23 +56,23 @@ def test_the_command_makes_changes_and_deletes_volumes_and_snapshots(command: Op
 
     assert command.read("volume snapshot create --volume osc-w --property x=y osc-s")["size"] == 2
     is_available(command, "volume snapshot", "osc-s")
-    command("volume snapshot set --name osc-t --description t --property z=1 osc-s")
-    command("volume snapshot unset --property x osc-t")
+    command.run("volume snapshot set --name osc-t --description t --property z=1 osc-s")
+    command.run("volume snapshot unset --property x osc-t")
     (listed,) = command.read("volume snapshot list --long --volume osc-w --status available")
     assert (listed["Name"], listed["Description"], listed["Properties"]) == ("osc-t", "t", {"z": "1"})
 
-    command("volume create --snapshot osc-t osc-from-snapshot")
-    command("volume create --source osc-w --size 3 osc-clone")
+    command.run("volume create --snapshot osc-t osc-from-snapshot")
+    command.run("volume create --source osc-w --size 3 osc-clone")
     for name, size in (("osc-from-snapshot", 2), ("osc-clone", 3)):
         is_available(command, "volume", name)
         assert command.read(f"volume show {name}")["size"] == size
     assert "1 of 1 volumes failed" in command.refused("volume delete osc-w")  # it has a snapshot
-    command("volume snapshot delete osc-t")
-    command("volume delete osc-w osc-from-snapshot osc-clone")
+    command.run("volume snapshot delete osc-t")
+    command.run("volume delete osc-w osc-from-snapshot osc-clone")
     assert "No Volume found for osc-w" in command.refused("volume show osc-w")
 
 
-def test_the_command_makes_an_image_of_a_volume_of_an_image(command: OpenStackCommand) -> None:
+def test_the_command_makes_an_image_of_a_volume_of_an_image(command: CommandLine) -> None:
     command.read("volume create --size 1 --image stillframe-tiny osc-boot")
     made = command.read("volume show osc-boot")
     assert made["volume_image_metadata"]["image_name"] == "stillframe-tiny"
@@ -80,11 +80,11 @@ def test_the_command_makes_an_image_of_a_volume_of_an_image(command: OpenStackCo
     assert command.read("image create --volume osc-boot osc-uploaded")["image_name"] == "osc-uploaded"
     until(lambda: command.read("image show osc-uploaded")["status"] == "active")
     is_available(command, "volume", "osc-boot")
-    command("image delete osc-uploaded")
-    command("volume delete --purge osc-boot")
+    command.run("image delete osc-uploaded")
+    command.run("volume delete --purge osc-boot")
 
 
-def test_the_command_tells_of_types_zones_and_quotas(command: OpenStackCommand) -> None:
+def test_the_command_tells_of_types_zones_and_quotas(command: CommandLine) -> None:
     assert {"SATA", "SAS", "SSD"} <= {one["Name"] for one in command.read("volume type list --long")}
     assert command.read("volume type show SSD")["is_public"] is True
     assert command.read("availability zone list --volume")[0]["Zone Status"] == "available"
@@ -92,14 +92,13 @@ def test_the_command_tells_of_types_zones_and_quotas(command: OpenStackCommand) 
     assert quotas["volumes"] > 0
     assert "Volume type nosuch could not be found" in command.refused("volume create --size 1 --type nosuch v")
     for what in ("volume backup", "volume message", "volume qos", "volume group", "volume attachment"):
-        command(f"{what} list")
-    command("volume summary")
+        command.run(f"{what} list")
+    command.run("volume summary")
 
 
 def test_openstacksdk_attaches_snapshots_and_grows(system: System, marked_server: str) -> None:
     config = openstack.config.OpenStackConfig(config_files=[str(system.clouds_yaml)])
-    connection = openstack.connection.Connection(config=config.get_one("stillframe"))
-    otc.load(connection)
+    connection: Any = OtcConnection(config=config.get_one("stillframe"))
     storage, compute = connection.block_storage, connection.compute
 
     def settled(resource: Any, status: str = "available") -> Any:
