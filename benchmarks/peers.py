@@ -63,7 +63,7 @@ class Peers:
 def install() -> Path:
     """The environment's directory. Raises: subprocess.CalledProcessError when it cannot be made."""
     lock = HERE / "peers.lock"
-    made_of = hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()[:12]
+    made_of = hashlib.sha256(lock.read_bytes() + b"compiled" + sys.version.encode()).hexdigest()[:12]
     environment = CACHE / f"peers-{made_of}"
     if (environment / "ready").exists():
         return environment
@@ -76,6 +76,10 @@ def install() -> Path:
     python = str(environment / "bin/python")
     argv = [uv, "pip", "install", "-q", "--python", python, "--require-hashes", "-r", str(lock)]
     subprocess.run(argv, check=True, env=env)
+    # As ours is; they load in half of the time then. Some of their files are templates, which cannot be compiled.
+    subprocess.run(
+        [python, "-m", "compileall", "-q", "-j", "0", str(environment / "lib")], check=False, capture_output=True
+    )
     (environment / "ready").touch()
     return environment
 

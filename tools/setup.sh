@@ -89,7 +89,12 @@ uv_pip() { env ${PIP_INDEX_URL:+"UV_DEFAULT_INDEX=$PIP_INDEX_URL"} .venv/bin/uv 
 # Not "sync", which would remove pip and what a developer has added.
 install_locked() {
     uv_pip install --no-deps --require-hashes -r requirements.lock
+    compile .venv/lib/python*/site-packages
 }
+
+# The first start would do it, and take seconds longer; where PYTHONDONTWRITEBYTECODE is set, as in many containers,
+# every start. Some libraries bring files that are templates and cannot be compiled.
+compile() { .venv/bin/python -m compileall -q -j 0 "$@" >/dev/null || true; }
 
 install_package() {
     uv_pip install --no-deps --no-build-isolation --editable .
@@ -99,7 +104,7 @@ install_package() {
 ensure_venv() {
     local venv lock package
     venv=$("$python" -c 'import sys; print(sys.base_prefix, sys.version)' | sha256sum)
-    lock=$(digest requirements.lock)
+    lock="$(digest requirements.lock) compiled"
     package="$(digest pyproject.toml) $PWD"
     # Plain ifs: bash forgets "set -e" in whatever stands left of || or &&.
     if ! stamp_is venv "$venv"; then
@@ -128,5 +133,6 @@ ensure_modules_directory() {
 ensure_packages
 ensure_modules_directory
 ensure_venv
+compile src
 image=$(.venv/bin/python -m stillframe.guest) || exit 1
 printf 'setup: .venv/bin/stillframe is ready after %s s (public image: %s)\n' "$SECONDS" "$image"

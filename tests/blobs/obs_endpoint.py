@@ -50,7 +50,7 @@ class ObsEndpoint:
         assert self.process is not None
         return self.process.pid
 
-    def start(self) -> None:
+    def begin(self) -> None:
         """As the supervisor does it, in a program of its own: test processes have threads, which no fork may."""
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
@@ -60,6 +60,11 @@ class ObsEndpoint:
                 stderr=output,
                 start_new_session=True,
             )
+
+    def start(self) -> None:
+        """Until it is rclone that listens."""
+        self.begin()
+        assert self.process is not None
         deadline = time.monotonic() + 20
         while not listens(self.obs.port):
             assert self.process.poll() is None, self.log.read_text()

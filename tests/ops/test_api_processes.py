@@ -31,7 +31,7 @@ def _api_processes(system: System) -> list[int]:
 
 def test_they_have_names_that_tell_them_apart(several: System) -> None:
     names = sorted(name for name in _processes(several).values() if name.startswith("stillframe: "))
-    assert names == ["stillframe: api", "stillframe: api-1", "stillframe: worker"]
+    assert names == ["stillframe: api", "stillframe: api-1", "stillframe: obs", "stillframe: worker"]
 
 
 def test_all_of_them_know_at_once_what_one_of_them_changed(several: System) -> None:

@@ -2,9 +2,10 @@ import asyncio
 import io
 import os
 import signal
-import subprocess
 import sys
+import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -18,11 +19,11 @@ from botocore.exceptions import ClientError
 
 from stillframe.blobs.layout import DataLayout
 from stillframe.errors import ToolFailedError
+from stillframe.ops.listeners import is_port_free
 from stillframe.ops.obs import (
     MIN_RCLONE,
     ObsSettings,
     build_obs_env,
-    build_rclone_argv,
     find_rclone,
     rclone_version,
     require_safe_version,
@@ -224,18 +225,13 @@ async def test_it_ends_with_its_supervisor(own_endpoint: ObsEndpoint) -> None:
     await until(lambda: not listens(obs.port))
 
 
-async def test_a_taken_port_is_told_in_the_last_words(endpoint: ObsEndpoint) -> None:
-    second = await asyncio.to_thread(
-        subprocess.run,
-        build_rclone_argv(endpoint.obs, find_rclone()),
-        env=build_obs_env(endpoint.obs),
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
-    assert second.returncode != 0
-    assert "address already in use" in second.stderr
+async def test_a_taken_port_is_told_in_the_last_words(endpoint: ObsEndpoint, tmp_path: Path) -> None:
+    second = ObsEndpoint(endpoint.obs, {}, tmp_path / "log")
+    second.begin()
+    assert second.process is not None
+    assert await asyncio.to_thread(second.process.wait, timeout=20) != 0
+    said = f"Port {endpoint.obs.port} of the obs service cannot be had: Address already in use."
+    assert second.log.read_text().strip().endswith(said)
 
 
 def test_the_installed_rclone_is_new_enough() -> None:
@@ -258,9 +254,25 @@ def test_the_callers_own_rclone_settings_change_nothing() -> None:
     assert set(env) == {"PATH", "RCLONE_CACHE_DIR", "GOMEMLIMIT"}
 
 
-def test_an_ipv6_address_is_written_in_brackets() -> None:
-    obs = ObsSettings(DataLayout(Path("/srv/x")), "::1", free_port())
-    assert f"--addr=[::1]:{obs.port}" in build_rclone_argv(obs, Path("rclone"))
+def test_it_is_rclone_only_once_somebody_connects() -> None:
+    """On IPv6 too, whose addresses rclone itself wants in brackets."""
+    with tempfile.TemporaryDirectory(prefix="sf-obs-") as directory:
+        layout = DataLayout(Path(directory))
+        layout.create()
+        endpoint = ObsEndpoint(ObsSettings(layout, "::1", free_port()), {}, layout.log("obs"))
+        endpoint.begin()
+        try:
+            deadline = time.monotonic() + 20
+            while is_port_free("::1", endpoint.obs.port):
+                assert time.monotonic() < deadline, endpoint.log.read_text()
+                time.sleep(0.01)
+            command = Path(f"/proc/{endpoint.pid}/cmdline")
+            assert b"rclone" not in command.read_bytes().split(b"\0")[0]
+            with pytest.raises(urllib.error.HTTPError, match="403"):  # nobody's key
+                urllib.request.urlopen(f"http://[::1]:{endpoint.obs.port}/", timeout=20)
+            assert command.read_bytes().split(b"\0")[:3] == [bytes(find_rclone()), b"serve", b"s3"]
+        finally:
+            endpoint.kill()
 
 
 def visible_text(endpoint: ObsEndpoint) -> bytes:

@@ -15,12 +15,15 @@ import contextlib
 import ipaddress
 import re
 import socket
+from typing import TYPE_CHECKING
 
-import httpx
 import msgspec
 
 from stillframe.config import Settings
 from stillframe.errors import DownloadFailedError, UrlRefusedError
+
+if TYPE_CHECKING:  # loaded by whoever fetches something: a twentieth of the time of a start
+    import httpx
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -69,7 +72,7 @@ class WebRules(msgspec.Struct, frozen=True):
 class WebUrl(msgspec.Struct, frozen=True):
     """A URL taken apart once, so that what was checked and what is asked for cannot be two things."""
 
-    parsed: httpx.URL
+    parsed: "httpx.URL"
     host: str
     port: int
 
@@ -81,6 +84,8 @@ def read_url(text: str, rules: WebRules) -> WebUrl:
     """
     if len(text) > MAX_URL_LENGTH or "\\" in text:
         raise UrlRefusedError("The URL is too long or holds a backslash.")
+    import httpx  # noqa: PLC0415
+
     try:
         parsed = httpx.URL(text)
         host = parsed.raw_host.decode("ascii").lower().rstrip(".")

@@ -1,11 +1,9 @@
-"""Processes that this one becomes: a fork has at once, and shares, all that was imported before.
+"""Processes that this one becomes: forks, which load what they need by themselves.
 
-The API and the worker are mostly the same libraries. Loaded once and forked, they take half of the memory and of the
-processor time at the start that two programs would.
+A fork can be handed anything this process has, needs no command line, and ends with this process however it ends.
 """
 
 import ctypes
-import gc
 import os
 import signal
 import subprocess
@@ -29,8 +27,6 @@ class Fork:
     def __init__(self, name: str, main: Callable[[], None], output: int) -> None:
         """`output` is the descriptor that takes what the process says."""
         parent = os.getpid()
-        gc.collect()
-        gc.freeze()  # else the first collection would write to, and so copy, every page there is
         self.pid = os.fork()
         if self.pid == 0:
             _become(name, main, output, parent)

@@ -1,13 +1,15 @@
 """The built-in S3 endpoint: `rclone serve s3`, which asks our identity service about every key.
 
-A fork of the supervisor prepares what rclone needs and then becomes rclone, so that one process is all there is to
-watch. rclone writes its log to stderr.
+A fork of the supervisor prepares what rclone needs, waits for a first connection and then becomes rclone, so that one
+process is all there is to watch. rclone writes its log to stderr.
 """
 
 import os
 import re
+import select
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -20,9 +22,12 @@ from stillframe.blobs.layout import DataLayout
 from stillframe.config import Settings
 from stillframe.errors import ToolFailedError
 from stillframe.ops import obs_auth
+from stillframe.ops.listeners import bind_listener
 
 # The oldest this was tried with. 1.75.0 takes no secret from --auth-proxy and checks signatures against an empty one.
 MIN_RCLONE = (1, 75, 2)
+_FIRST_PASSED = 3
+_BACKLOG = 512
 _AUTH_SCRIPT = "obs-auth"
 _LEFTOVER_PREFIXES = (".rclone_temp_", ".rclone_multipart_upload_")
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH", "PYTHONHOME")
@@ -46,14 +51,12 @@ def build_obs_env(obs: ObsSettings, environ: Mapping[str, str] = os.environ) -> 
     return {**kept, "RCLONE_CACHE_DIR": str(obs.layout.cache_dir / "obs"), "GOMEMLIMIT": "192MiB"}
 
 
-def build_rclone_argv(obs: ObsSettings, rclone: Path) -> tuple[str, ...]:
+def build_rclone_argv(rclone: Path) -> tuple[str, ...]:
     """Each flag with what happened without it (rclone 1.75.2)."""
-    host = f"[{obs.host}]" if ":" in obs.host else obs.host
     return (
         str(rclone),
         "serve",
         "s3",
-        f"--addr={host}:{obs.port}",
         "--config=/dev/null",
         # Split at white space, so the path of the data directory may not be in it; the working directory is run/.
         f"--auth-proxy=/bin/sh ./{_AUTH_SCRIPT}",
@@ -128,9 +131,26 @@ def remove_leftovers(obs_dir: Path) -> None:
 
 
 def become_rclone(obs: ObsSettings) -> NoReturn:
-    """Raises: ToolFailedError when there is none that is safe."""
+    """Listens, and becomes rclone as soon as somebody connects: many a system never stores an object.
+
+    rclone takes 50 MiB and a tenth of a second; who connected waits that long.
+
+    Raises: ToolFailedError when there is none that is safe, UnavailableError when the port cannot be had.
+    """
     os.umask(0o077)
     rclone = find_rclone()
+    listener = bind_listener(obs.host, obs.port, "obs")
     prepare(obs)
+    listener.listen(_BACKLOG)
     os.chdir(obs.layout.runtime_dir)
-    os.execve(rclone, build_rclone_argv(obs, rclone), build_obs_env(obs))  # noqa: S606 - an argv list, no shell
+    select.select([listener], [], [])
+    os.execve(rclone, build_rclone_argv(rclone), build_obs_env(obs) | _hand_over(listener))  # noqa: S606 - an argv list, no shell
+
+
+def _hand_over(listener: socket.socket) -> dict[str, str]:
+    """What tells a program of the socket that it inherits.
+
+    Source: https://www.freedesktop.org/software/systemd/man/latest/sd_listen_fds.html.
+    """
+    os.dup2(listener.fileno(), _FIRST_PASSED)
+    return {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"}

@@ -7,6 +7,7 @@ import socket
 from stillframe.blobs.layout import DataLayout
 from stillframe.config import PORTS, Settings
 from stillframe.errors import StillframeError, UnavailableError
+from stillframe.ops.listeners import family_of, is_port_free
 
 TOOLS = {
     "qemu-img": "qemu-utils",
@@ -49,7 +50,7 @@ def require_tools() -> None:
 
 def require_ports(settings: Settings) -> None:
     try:
-        with socket.socket(_family(settings.host)) as probe:
+        with socket.socket(family_of(settings.host)) as probe:
             probe.bind((settings.host, 0))
     except OSError as error:
         raise UnavailableError(f"{settings.host} is no address of this machine: {error.strerror}.") from None
@@ -64,17 +65,3 @@ def require_ports(settings: Settings) -> None:
                 f"Port {port} of the {service} service is taken on {settings.host}. "
                 "Choose another set with --port-offset, for example --port-offset 10000."
             )
-
-
-def is_port_free(host: str, port: int) -> bool:
-    with socket.socket(_family(host)) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
-
-
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET

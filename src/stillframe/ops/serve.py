@@ -16,12 +16,12 @@ from stillframe.blobs.layout import DataLayout
 from stillframe.config import PORTS, Settings
 from stillframe.db import open_database
 from stillframe.db.migrations import wait_until_current
-from stillframe.errors import UnavailableError
 from stillframe.identity.service import lookup_access_key
 from stillframe.identity.tokens import TokenKeys
 from stillframe.jobs.resources import Resources
 from stillframe.ops.bootstrap import bootstrap
 from stillframe.ops.connections import BoundedConnection
+from stillframe.ops.listeners import bind_listener
 from stillframe.ops.logs import configure_logging
 from stillframe.ops.obs_auth_server import ObsAccount, ObsAuthServer
 from stillframe.ops.wake import waker
@@ -50,29 +50,16 @@ def _allow_many_connections() -> None:
 
 def open_sockets(settings: Settings) -> list[socket.socket]:
     """Raises: UnavailableError naming the port that cannot be had."""
-    sockets = []
-    for service in PORTS:
-        if service == "obs":
-            continue
-        listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if settings.api_processes > 1:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        # asyncio sets it only on sockets that say they are TCP, and Python's own say 0: every keep-alive request would
-        # wait 40 ms for an acknowledgement.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        try:
-            listener.bind((settings.host, settings.port(service)))
-        except OSError as error:
-            raise UnavailableError(
-                f"Port {settings.port(service)} of the {service} service cannot be had: {error.strerror}."
-            ) from None
-        listener.set_inheritable(True)
-        sockets.append(listener)
-    return sockets
+    shared = settings.api_processes > 1
+    return [
+        bind_listener(settings.host, settings.port(service), service, shared=shared)
+        for service in PORTS
+        if service != "obs"
+    ]
 
 
 async def _serve(settings: Settings, layout: DataLayout, sockets: list[socket.socket], number: int) -> None:
+    gc.disable()  # what is made until it serves stays
     database = open_database(settings.db_url, waker(layout.socket("worker")))
     resources = Resources(settings=settings, layout=layout, database=database, token_keys=TokenKeys.open(layout))
     if number == 0:
@@ -96,9 +83,10 @@ async def _serve(settings: Settings, layout: DataLayout, sockets: list[socket.so
         )
     )
     async with _obs_auth(resources) if number == 0 else contextlib.nullcontext():
-        # What is there now stays; a collection need not walk over it again and again.
+        # A collection need not walk over what is there now again and again.
         gc.collect()
         gc.freeze()
+        gc.enable()
         log.info("serve.ready", pid=os.getpid())
         await server.serve(sockets=sockets)
     await database.close()

@@ -4,13 +4,13 @@ import contextlib
 import gc
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import IO, cast
 
 import msgspec
@@ -18,6 +18,7 @@ import msgspec
 from stillframe.blobs.layout import DataLayout
 from stillframe.config import PORTS, Settings
 from stillframe.errors import ConflictError, UnavailableError
+from stillframe.ops.listeners import is_port_free
 from stillframe.ops.machines import count_machines
 from stillframe.ops.pidlock import PidLock, running_pid
 from stillframe.ops.preflight import prepare_data_dir, require_ports, require_tools
@@ -111,10 +112,6 @@ def _why_it_ended(log: Path) -> str:
 
 def parts(settings: Settings, layout: DataLayout) -> tuple[Part, ...]:
     """All at once: whoever needs the schema waits for the first API process to make it."""
-    # What several parts need is loaded here, so that their forks share it, and only to start a system.
-    with _no_collections():
-        from stillframe.ops import obs, serve  # noqa: PLC0415
-
     own = Part(
         name="worker",
         main=partial(_work, settings),
@@ -124,7 +121,7 @@ def parts(settings: Settings, layout: DataLayout) -> tuple[Part, ...]:
     apis = [
         Part(
             name=name,
-            main=partial(serve.run, settings, number),
+            main=partial(_serve, settings, number),
             log=layout.log(name),
             is_ready=lambda: all(answers(settings, name) for name in PORTS if name != "obs"),
         )
@@ -134,29 +131,56 @@ def parts(settings: Settings, layout: DataLayout) -> tuple[Part, ...]:
         return (*apis, own)
     store = Part(
         name="obs",
-        main=partial(obs.become_rclone, obs.ObsSettings.from_settings(settings, layout)),
+        main=partial(_store, settings, layout),
         log=layout.log("obs"),
         is_ready=lambda: answers(settings, "obs"),
     )
     return (*apis, own, store)
 
 
+# Each part loads what it needs by itself: all at the same time, and this process, which only watches, stays small.
+
+
+def _serve(settings: Settings, number: int) -> None:
+    with _loading():
+        from stillframe.ops import serve  # noqa: PLC0415
+
+    serve.run(settings, number)
+
+
 def _work(settings: Settings) -> None:
-    """What the worker alone needs is loaded by it, while the others begin already."""
-    with _no_collections():
+    with _loading():
         from stillframe.ops import worker  # noqa: PLC0415
 
     worker.run(settings)
 
 
+def _store(settings: Settings, layout: DataLayout) -> None:
+    from stillframe.ops import obs  # noqa: PLC0415
+
+    obs.become_rclone(obs.ObsSettings.from_settings(settings, layout))
+
+
 @contextlib.contextmanager
-def _no_collections() -> Iterator[None]:
+def _loading() -> Iterator[None]:
     """Loading modules makes very many objects that all stay; looking through them takes a fifth of the time."""
     gc.disable()
     try:
+        _load_structlog()
         yield
     finally:
         gc.enable()
+
+
+def _load_structlog() -> None:
+    """Without rich, which it would load to colour tracebacks: these processes log JSON."""
+    if "rich" in sys.modules:
+        return
+    sys.modules["rich"] = cast("ModuleType", None)  # makes an import of it fail
+    try:
+        import structlog  # noqa: F401, PLC0415
+    finally:
+        del sys.modules["rich"]
 
 
 def _encode(settings: Settings) -> bytes:
@@ -184,11 +208,7 @@ def _settings_of_run(settings: Settings, layout: DataLayout) -> Settings:
 
 def answers(settings: Settings, service: str) -> bool:
     """Whether the service's port takes connections."""
-    try:
-        with socket.create_connection((settings.host, settings.port(service)), timeout=0.5):
-            return True
-    except OSError:
-        return False
+    return not is_port_free(settings.host, settings.port(service))
 
 
 def down(settings: Settings, timeout_s: float = 60.0) -> int | None:

@@ -1,0 +1,41 @@
+"""Sockets that take connections, bound before the process behind them is ready to answer."""
+
+import errno
+import socket
+
+from stillframe.errors import UnavailableError
+
+
+def bind_listener(host: str, port: int, service: str, *, shared: bool = False) -> socket.socket:
+    """Bound and not yet listening; `shared` with other processes that bind it so.
+
+    Raises: UnavailableError naming the port that cannot be had.
+    """
+    listener = socket.socket(family_of(host))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    # asyncio sets it only on sockets that say they are TCP, and Python's own say 0: every keep-alive request would
+    # wait 40 ms for an acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        raise UnavailableError(f"Port {port} of the {service} service cannot be had: {error.strerror}.") from None
+    listener.set_inheritable(True)
+    return listener
+
+
+def is_port_free(host: str, port: int) -> bool:
+    """Whether nobody listens there; asks without a connection, which would be work for whoever does."""
+    with socket.socket(family_of(host)) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            return error.errno != errno.EADDRINUSE
+    return True
+
+
+def family_of(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
