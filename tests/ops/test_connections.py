@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -15,6 +16,10 @@ from stillframe.ops.connections import MAX_HEAD_BYTES, BoundedConnection
 HEAD = b"POST /p HTTP/1.1\r\nHost: x\r\n"
 
 
+pieces: list[bytes] = []
+"""All that was received in one test."""
+
+
 async def echo_length(scope: Any, receive: Any, send: Any) -> None:
     if scope["path"] == "/whole":
         await send(
@@ -22,9 +27,10 @@ async def echo_length(scope: Any, receive: Any, send: Any) -> None:
         )
         return
     length, more = 0, True
-    while more:
+    while more and not (scope["path"] == "/early" and length > 3_000_000):
         message = await receive()
         length, more = length + len(message.get("body", b"")), message.get("more_body", False)
+        pieces.append(message.get("body", b""))
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": f"{scope['path']} {length}".encode()})
 
@@ -32,6 +38,7 @@ async def echo_length(scope: Any, receive: Any, send: Any) -> None:
 @pytest.fixture
 async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     monkeypatch.setattr(connections, "HEAD_TIMEOUT_S", 0.5)
+    pieces.clear()
     config = uvicorn.Config(echo_length, port=0, http=BoundedConnection, lifespan="off", log_config=None)
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
@@ -129,3 +136,52 @@ async def test_an_answer_sent_whole_is_one_as_any_other(port: int) -> None:
     assert all(head.endswith(b"\r\n\r\nok") for head in heads)
     assert all(b"\r\nx-id: 7\r\n" in head and b"date: " in head for head in heads)
     assert [b"connection: close\r\n" in head for head in heads] == [False, False, True]
+
+
+BODY = os.urandom(9_000_001)
+LAST = b"GET /last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize("expects", [b"", b"Expect: 100-continue\r\n"])
+async def test_a_large_body_arrives_whole_and_another_request_after_it(port: int, expects: bytes) -> None:
+    head = HEAD + expects + b"Content-Length: %d\r\n\r\n" % len(BODY)
+    received = await talk(port, head, *(BODY[at : at + 1_000_000] for at in range(0, len(BODY), 1_000_000)), LAST)
+    assert b"".join(pieces) == BODY
+    assert max(map(len, pieces)) > 200_000  # in large pieces
+    assert received.index(b"/p 9000001") < received.index(b"/last 0")
+    assert received.startswith(b"HTTP/1.1 100 ") is bool(expects)
+
+
+async def test_large_bodies_sent_ahead_are_kept_apart(port: int) -> None:
+    asked = HEAD + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY
+    received = await talk(port, asked + asked + LAST)
+    assert b"".join(pieces) == BODY + BODY
+    assert received.count(b"/p 9000001") == 2
+    assert received.endswith(b"/last 0\r\n0\r\n\r\n")
+
+
+async def test_what_is_left_of_a_body_is_not_the_next_request(port: int) -> None:
+    """Though it looks like one: the application answers after a third, and the rest still comes."""
+    body = LAST * 200_000
+    received = await talk(port, HEAD.replace(b"/p", b"/early") + b"Content-Length: %d\r\n\r\n" % len(body), body, LAST)
+    assert received.count(b"HTTP/1.1 200 ") == 2
+    assert received.count(b"/last ") == 1
+
+
+async def test_a_large_body_may_come_slowly(port: int) -> None:
+    head = HEAD + b"Connection: close\r\nContent-Length: 1500000\r\n\r\n"
+    received = await talk(port, head, *[BODY[:150_000]] * 10, pause_s=0.05)
+    assert b"/p 1500000" in received
+    assert b"".join(pieces) == BODY[:150_000] * 10
+
+
+async def test_a_client_that_goes_away_in_its_body_is_told_to_the_application(port: int) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(HEAD + b"Content-Length: 9000000\r\n\r\n" + BODY[:2_000_000])
+    await writer.drain()
+    writer.close()
+    async with asyncio.timeout(20):
+        while not pieces or pieces[-1]:  # noqa: ASYNC110 - until "http.disconnect", which has no body
+            await asyncio.sleep(0.01)
+    assert 0 < sum(map(len, pieces)) <= 2_000_000
+    assert b"/last 0" in await talk(port, LAST)

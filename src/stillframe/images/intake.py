@@ -50,10 +50,14 @@ async def blocks(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         waiting.append(chunk)
         length += len(chunk)
         if length >= BLOCK_BYTES:
-            yield b"".join(waiting)
+            yield _joined(waiting)
             waiting, length = [], 0
     if length:
-        yield b"".join(waiting)
+        yield _joined(waiting)
+
+
+def _joined(pieces: list[bytes]) -> bytes:
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 class _FileLane:

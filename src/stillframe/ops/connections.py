@@ -1,11 +1,14 @@
 """A connection of uvicorn's, which waits for a request only so long and keeps only so much of it in memory."""
 
 import asyncio
+from typing import cast
 
+import httptools
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from stillframe.ops.bodies import BodyReader
 from stillframe.ops.cycles import EXTENSIONS, Cycle
 
 MAX_HEAD_BYTES = 64 * 1024
@@ -24,6 +27,11 @@ class BoundedConnection(HttpToolsProtocol):
     _unfinished_bytes = 0
     """Received since anything came of it: of a field's value, a line, an extension of a chunk."""
     _has_body_to_come = False
+    _body_bytes = 0
+    """Received of the running request's body."""
+    _body_reader: BodyReader | None = None
+    """While bytes of the running request's body have passed the parser by."""
+    _is_pretending = False
     _head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -51,7 +59,41 @@ class BoundedConnection(HttpToolsProtocol):
         """Or its body still comes, though it is answered."""
         return self._has_body_to_come or not (self.cycle is None or self.cycle.response_complete)
 
+    def body_to_come(self) -> int:
+        fields = dict(self.headers)
+        if b"transfer-encoding" in fields:
+            return 0
+        return int(fields.get(b"content-length", b"0")) - self._body_bytes
+
+    async def read_body(self) -> bytearray:
+        if self._body_reader is None:
+            self._body_reader = BodyReader(self.transport)
+        piece = await self._body_reader.read(self.body_to_come())
+        self._body_bytes += len(piece)
+        if not self.body_to_come():
+            self._restart_parser()
+            self.on_message_complete()
+            self.flow.resume_reading()
+        return piece
+
+    def _restart_parser(self) -> None:
+        """It would wait for what has passed it by: a new one is told of a body as long as what is still to come."""
+        self._body_reader = None
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+        if to_come := self.body_to_come():
+            self._is_pretending = True
+            self.parser.feed_data(b"PUT / HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % to_come)
+            self._is_pretending = False
+
+    def on_response_complete(self) -> None:
+        if self._body_reader is not None:  # answered without having read everything
+            self._restart_parser()
+        super().on_response_complete()
+
     def on_message_begin(self) -> None:
+        if self._is_pretending:
+            return
         if len(self.pipeline) >= MAX_WAITING_REQUESTS:
             raise ValueError("too many requests wait for their answers")
         self._head_bytes = 0
@@ -60,17 +102,25 @@ class BoundedConnection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         cycle.__class__ = Cycle
+        cast("Cycle", cycle).connection = self
         super()._start_asgi_task(cycle, app)
 
     def on_url(self, url: bytes) -> None:
+        if self._is_pretending:
+            return
         self._count(len(url))
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self._is_pretending:
+            return
         self._count(len(name) + len(value))
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        if self._is_pretending:
+            return
+        self._body_bytes = 0
         self._unfinished_bytes = 0
         self._has_body_to_come = True
         self._stop_waiting()
@@ -78,6 +128,7 @@ class BoundedConnection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._unfinished_bytes = 0
+        self._body_bytes += len(body)
         cycle = self.cycle
         if len(body) <= HIGH_WATER_LIMIT or cycle.body or cycle.response_complete or self.parser.should_upgrade():
             super().on_body(body)

@@ -1,8 +1,9 @@
-"""A request and its answer as uvicorn has them, with less work for the kernel."""
+"""A request and its answer as uvicorn has them, with less work for the kernel and for Python."""
 
 import asyncio
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
+from uvicorn._types import ASGIReceiveEvent
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from stillframe.api.answers import WHOLE_ANSWER
@@ -10,6 +11,20 @@ from stillframe.ops.zerocopy import EXTENSION, send_range
 
 EXTENSIONS: dict[str, dict[object, object]] = {EXTENSION: {}, WHOLE_ANSWER: {}}
 """Of ASGI, which a `Cycle` knows."""
+
+
+LARGE_BODY_BYTES = 1024 * 1024
+"""From here on it is worth reading what is still to come of a body past the parser."""
+
+
+class Connection(Protocol):
+    """What a cycle asks of the connection it belongs to."""
+
+    def body_to_come(self) -> int:
+        """Bytes of the request's body that were not received yet; 0 where its length is not known."""
+
+    async def read_body(self) -> bytearray:
+        """The next of them. Raises: OSError when the client is gone."""
 
 
 class _Cork:
@@ -24,11 +39,38 @@ class _Cork:
 
 class Cycle(RequestResponseCycle):
     """Head and body leave with one write, and ranges of files without passing through this process (ASGI's extension
-    "zero copy send").
+    "zero copy send"). Large bodies of requests come without passing through the event loop.
     """
 
+    connection: Connection
+    _is_read_directly = False
     _held: list[bytes] | None = None
     """The head of an answer whose length is known, until its body comes."""
+
+    async def receive(self) -> ASGIReceiveEvent:
+        if not self.more_body or self.disconnected or self.response_complete or self.transport.is_closing():
+            return await super().receive()
+        if not self._is_read_directly and self.connection.body_to_come() < LARGE_BODY_BYTES:
+            return await super().receive()
+        self._is_read_directly = True
+        return await self._receive_directly()
+
+    async def _receive_directly(self) -> ASGIReceiveEvent:
+        if self.waiting_for_100_continue:
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.waiting_for_100_continue = False
+        self.flow.pause_reading()
+        body: bytes | bytearray = self.body
+        self.body = bytearray()
+        if not body:
+            try:
+                body = await self.connection.read_body()
+            except OSError:
+                self.disconnected = True
+                self.transport.abort()
+                return {"type": "http.disconnect"}
+        self.message_event.clear()
+        return {"type": "http.request", "body": cast("bytes", body), "more_body": self.more_body}
 
     async def send(self, message: Any) -> None:
         if message["type"] == WHOLE_ANSWER:
