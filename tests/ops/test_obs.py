@@ -19,7 +19,6 @@ from botocore.exceptions import ClientError
 
 from stillframe.blobs.layout import DataLayout
 from stillframe.errors import ToolFailedError
-from stillframe.ops.listeners import is_port_free
 from stillframe.ops.obs import (
     MIN_RCLONE,
     ObsSettings,
@@ -29,6 +28,7 @@ from stillframe.ops.obs import (
     require_safe_version,
 )
 from stillframe.ops.obs_auth_server import ObsAccount
+from stillframe.ops.sockets import is_port_free
 from tests.blobs.obs_endpoint import ALICE, BOB, ObsEndpoint, free_port, listens, running_endpoint
 
 MIB = 1024 * 1024

@@ -15,8 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-CHUNK_BYTES = 4 * 1024 * 1024
-_BACKLOG_CHUNKS = 4
+CHUNK_BYTES = 2 * 1024 * 1024
+_BACKLOG_CHUNKS = 8
 _ZEROS = bytes(CHUNK_BYTES)
 
 Progress = Callable[[int, int], None]

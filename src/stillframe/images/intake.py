@@ -17,9 +17,9 @@ from typing import BinaryIO
 from stillframe.blobs.digests import Digests, StreamingDigests
 from stillframe.blobs.room import require_room
 
-BLOCK_BYTES = 4 * 1024 * 1024
+BLOCK_BYTES = 1024 * 1024
 FLUSH_BYTES = 64 * 1024 * 1024
-_BACKLOG_BLOCKS = 4
+_BACKLOG_BLOCKS = 8
 
 
 @contextlib.contextmanager

@@ -4,15 +4,14 @@ The event loop and the parser of HTTP would see each of them in thousands of sma
 """
 
 import asyncio
-import os
 import select
 import socket
 from concurrent.futures import ThreadPoolExecutor
 
+from stillframe.ops.sockets import duplicate, is_soon
+
 SMALLEST_PIECE_BYTES = 64 * 1024
-LARGEST_PIECE_BYTES = 4 * 1024 * 1024
-_SOON_MS = 2
-"""Time in which a sender at full speed has sent more."""
+LARGEST_PIECE_BYTES = 1024 * 1024
 
 _POOL = ThreadPoolExecutor(4, thread_name_prefix="receive")
 
@@ -41,7 +40,7 @@ class BodyReader:
 
     async def _take(self, wanted: int) -> bytearray:
         try:
-            return await asyncio.get_running_loop().run_in_executor(_POOL, _take, self._socket(), wanted)
+            return await asyncio.get_running_loop().run_in_executor(_POOL, _take, duplicate(self._transport), wanted)
         except asyncio.CancelledError:
             self._transport.abort()
             raise
@@ -49,18 +48,12 @@ class BodyReader:
     async def _readable(self) -> None:
         loop, ready = asyncio.get_running_loop(), asyncio.Event()
         # The loop lets nobody wait for the transport's own descriptor.
-        with self._socket() as source:
+        with duplicate(self._transport) as source:
             loop.add_reader(source.fileno(), ready.set)
             try:
                 await ready.wait()
             finally:
                 loop.remove_reader(source.fileno())
-
-    def _socket(self) -> socket.socket:
-        """Raises: ConnectionResetError."""
-        if self._transport.is_closing():
-            raise ConnectionResetError
-        return socket.socket(fileno=os.dup(self._transport.get_extra_info("socket").fileno()))
 
 
 def _take(source: socket.socket, wanted: int) -> bytearray:
@@ -73,7 +66,7 @@ def _take(source: socket.socket, wanted: int) -> bytearray:
                 try:
                     received = source.recv_into(view[taken:])
                 except BlockingIOError:
-                    if not taken or not _comes_soon(source):
+                    if not taken or not is_soon(source, select.POLLIN):
                         break
                     continue
                 if not received:
@@ -81,9 +74,3 @@ def _take(source: socket.socket, wanted: int) -> bytearray:
                 taken += received
         del piece[taken:]
         return piece
-
-
-def _comes_soon(source: socket.socket) -> bool:
-    poll = select.poll()
-    poll.register(source, select.POLLIN)
-    return bool(poll.poll(_SOON_MS))

@@ -14,9 +14,9 @@ from stillframe.blobs.layout import DataLayout
 from stillframe.config import PORTS, Settings
 from stillframe.errors import StillframeError
 from stillframe.guest.appliance import PACKAGE, is_installed
-from stillframe.ops.listeners import is_port_free
 from stillframe.ops.pidlock import running_pid
 from stillframe.ops.preflight import MIN_FREE_BYTES, TOOLS
+from stillframe.ops.sockets import is_port_free
 from stillframe.qemu.accelerator import probe_accelerator
 from stillframe.qemu.host import detect_sandbox
 from stillframe.qemu.sandbox import SandboxKind

@@ -22,7 +22,7 @@ from stillframe.blobs.layout import DataLayout
 from stillframe.config import Settings
 from stillframe.errors import ToolFailedError
 from stillframe.ops import obs_auth
-from stillframe.ops.listeners import bind_listener
+from stillframe.ops.sockets import bind_listener
 
 # The oldest this was tried with. 1.75.0 takes no secret from --auth-proxy and checks signatures against an empty one.
 MIN_RCLONE = (1, 75, 2)

@@ -7,7 +7,7 @@ import socket
 from stillframe.blobs.layout import DataLayout
 from stillframe.config import PORTS, Settings
 from stillframe.errors import StillframeError, UnavailableError
-from stillframe.ops.listeners import family_of, is_port_free
+from stillframe.ops.sockets import family_of, is_port_free
 
 TOOLS = {
     "qemu-img": "qemu-utils",

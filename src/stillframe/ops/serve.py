@@ -21,9 +21,9 @@ from stillframe.identity.tokens import TokenKeys
 from stillframe.jobs.resources import Resources
 from stillframe.ops.bootstrap import bootstrap
 from stillframe.ops.connections import BoundedConnection
-from stillframe.ops.listeners import bind_listener
 from stillframe.ops.logs import configure_logging
 from stillframe.ops.obs_auth_server import ObsAccount, ObsAuthServer
+from stillframe.ops.sockets import bind_listener
 from stillframe.ops.wake import waker
 from stillframe.qemu.host import choose_machine_user
 

@@ -18,10 +18,10 @@ import msgspec
 from stillframe.blobs.layout import DataLayout
 from stillframe.config import PORTS, Settings
 from stillframe.errors import ConflictError, UnavailableError
-from stillframe.ops.listeners import is_port_free
 from stillframe.ops.machines import count_machines
 from stillframe.ops.pidlock import PidLock, running_pid
 from stillframe.ops.preflight import prepare_data_dir, require_ports, require_tools
+from stillframe.ops.sockets import is_port_free
 from stillframe.ops.supervisor import TERM_GRACE_S, Part, Supervisor
 
 READY_TIMEOUT_S = 120.0

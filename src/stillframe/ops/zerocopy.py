@@ -8,10 +8,16 @@ Source: https://asgi.readthedocs.io/en/latest/extensions.html#zero-copy-send
 
 import asyncio
 import os
+import select
+import socket
 from concurrent.futures import ThreadPoolExecutor
+from io import FileIO
+
+from stillframe.ops.sockets import duplicate, is_soon
 
 EXTENSION = "http.response.zerocopysend"
-PIECE_BYTES = 8 * 1024 * 1024
+TURN_BYTES = 64 * 1024 * 1024
+"""As much as one client gets before the next one has its turn with the thread."""
 STALL_TIMEOUT_S = 300.0
 """A client that takes nothing for so long is given up."""
 
@@ -23,33 +29,40 @@ async def send_range(transport: asyncio.Transport, file: int, offset: int, count
     async with asyncio.timeout(STALL_TIMEOUT_S):
         while transport.get_write_buffer_size():  # noqa: ASYNC110 - the head has to be out first, and no event tells
             await asyncio.sleep(0.001)
-    if transport.is_closing():
-        raise ConnectionResetError
-    # The loop watches the transport's own descriptor and lets nobody else wait for it.
-    target = os.dup(transport.get_extra_info("socket").fileno())
     loop = asyncio.get_running_loop()
     end = offset + count
-    try:
-        while offset < end:
+    while offset < end:
+        # Of their own, so that a thread never writes to what another connection or file has got the number of.
+        target, source = duplicate(transport), FileIO(os.dup(file))
+        sent = await loop.run_in_executor(_POOL, _send, target, source, offset, min(TURN_BYTES, end - offset))
+        offset += sent
+        if not sent:
+            await _writable(transport)
+
+
+def _send(target: socket.socket, source: FileIO, offset: int, count: int) -> int:
+    """How much the socket took at once and soon after."""
+    sent = 0
+    with target, source:
+        while sent < count:
             try:
-                sent = await loop.run_in_executor(
-                    _POOL, os.sendfile, target, file, offset, min(PIECE_BYTES, end - offset)
-                )
+                moved = os.sendfile(target.fileno(), source.fileno(), offset + sent, count - sent)
             except BlockingIOError:
-                await _writable(loop, target)
+                if not sent or not is_soon(target, select.POLLOUT):
+                    break
                 continue
-            if sent == 0:
+            if not moved:
                 raise OSError("the file is shorter than it was")
-            offset += sent
-    finally:
-        os.close(target)
+            sent += moved
+    return sent
 
 
-async def _writable(loop: asyncio.AbstractEventLoop, descriptor: int) -> None:
-    ready = asyncio.Event()
-    loop.add_writer(descriptor, ready.set)
-    try:
-        async with asyncio.timeout(STALL_TIMEOUT_S):
-            await ready.wait()
-    finally:
-        loop.remove_writer(descriptor)
+async def _writable(transport: asyncio.Transport) -> None:
+    loop, ready = asyncio.get_running_loop(), asyncio.Event()
+    with duplicate(transport) as target:
+        loop.add_writer(target.fileno(), ready.set)
+        try:
+            async with asyncio.timeout(STALL_TIMEOUT_S):
+                await ready.wait()
+        finally:
+            loop.remove_writer(target.fileno())

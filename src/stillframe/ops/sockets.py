@@ -1,6 +1,9 @@
-"""Sockets that take connections, bound before the process behind them is ready to answer."""
+"""Sockets that wait for connections, and those of connections for threads beside the event loop."""
 
+import asyncio
 import errno
+import os
+import select
 import socket
 
 from stillframe.errors import UnavailableError
@@ -39,3 +42,21 @@ def is_port_free(host: str, port: int) -> bool:
 
 def family_of(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def duplicate(transport: asyncio.Transport) -> socket.socket:
+    """The connection by another descriptor, which stays good for a thread when the transport closes its own, and which
+    the event loop lets others wait for. Never blocks, as the transport's does not.
+
+    Raises: ConnectionResetError when it is closed already.
+    """
+    if transport.is_closing():
+        raise ConnectionResetError
+    return socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
+
+
+def is_soon(connection: socket.socket, event: int) -> bool:
+    """Whether `select.POLLIN` or `POLLOUT` comes in the time in which a peer at full speed is there again."""
+    poll = select.poll()
+    poll.register(connection, event)
+    return bool(poll.poll(2))
