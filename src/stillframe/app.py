@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from litestar import Litestar, Request
 from litestar.datastructures import State
 from litestar.di import Provide
+from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp
 
 from stillframe.api import compute_v2, console, ecs_v1, identity_v3, image_v2, ims, network_v2, volume_v3, vpc_v1
@@ -92,6 +93,7 @@ def _service(name: str, packages: tuple[Any, ...], resources: Resources, callers
         logging_config=None,
         request_max_body_size=MAX_BODY_BYTES,
     )
+    _provide_in_turn(app)
     around: Callable[[ASGIApp], ASGIApp] = getattr(packages[0], "around", lambda inner: inner)
     guarded = AuthMiddleware(
         around(app),
@@ -104,6 +106,16 @@ def _service(name: str, packages: tuple[Any, ...], resources: Resources, callers
     )
     remembered = tuple(path for package in packages for path in getattr(package, "REMEMBERED_PATHS", ()))
     return RequestLog(AnswerMemory(guarded, database, remembered) if remembered else guarded, name)
+
+
+def _provide_in_turn(app: Litestar) -> None:
+    """Litestar starts a task for each of several dependencies that do not need each other. Ours wait for nothing worth
+    that: it would be a fifth of what a small request takes.
+    """
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            for _, model in route.route_handler_map.values():
+                model.dependency_batches = [{one} for batch in model.dependency_batches for one in batch]
 
 
 def _open_paths(packages: tuple[Any, ...]) -> Callable[[str, str], bool]:

@@ -2,7 +2,10 @@
 
 import asyncio
 import contextlib
+import itertools
 import os
+import random
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,6 +15,7 @@ import uvicorn
 from stillframe.api.answers import WHOLE_ANSWER
 from stillframe.ops import connections
 from stillframe.ops.connections import MAX_HEAD_BYTES, BoundedConnection
+from stillframe.ops.cycles import LARGE_BODY_BYTES
 
 HEAD = b"POST /p HTTP/1.1\r\nHost: x\r\n"
 
@@ -166,6 +170,26 @@ async def test_what_is_left_of_a_body_is_not_the_next_request(port: int) -> None
     received = await talk(port, HEAD.replace(b"/p", b"/early") + b"Content-Length: %d\r\n\r\n" % len(body), body, LAST)
     assert received.count(b"HTTP/1.1 200 ") == 2
     assert received.count(b"/last ") == 1
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_whatever_is_sent_in_a_row_is_answered_in_its_order(port: int, seed: int) -> None:
+    """Bodies around the sizes at which they are read otherwise, some in chunks, some not wanted, cut anywhere."""
+    chosen = random.Random(seed)
+    asked, wanted = b"", []
+    for number in range(8):
+        length = chosen.choice([0, 1, 65_536, LARGE_BODY_BYTES - 1, LARGE_BODY_BYTES, 4_500_000])
+        path = chosen.choice(["early", f"p{number}"])
+        head, body = HEAD.replace(b"/p", f"/{path}".encode()), BODY[:length]
+        if length and chosen.random() < 0.3:
+            asked += head + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (length, body)
+        else:
+            asked += head + b"Content-Length: %d\r\n\r\n%b" % (length, body)
+        wanted.append(f"/{path}")
+    cuts = sorted(chosen.randrange(len(asked)) for _ in range(chosen.choice([0, 5, 60])))
+    received = await talk(port, *(asked[a:b] for a, b in itertools.pairwise([0, *cuts, len(asked)])), LAST)
+    assert re.findall(r"(/\w+) \d+\r\n", received.decode()) == [*wanted, "/last"]
+    assert received.count(b"HTTP/1.1 200 ") == 9
 
 
 async def test_a_large_body_may_come_slowly(port: int) -> None:

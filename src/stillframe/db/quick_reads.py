@@ -9,7 +9,7 @@ Source: https://www.sqlite.org/c3ref/progress_handler.html
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -89,40 +89,26 @@ class _QuickReading(Transaction):
         self._sync = connection
         self.wakes_worker = False
 
-    async def execute(
-        self, statement: sa.Executable, parameters: Sequence[Mapping[str, Any]] | None = None
-    ) -> sa.CursorResult[Any]:
-        """What is fetched from it later is not stopped; `all` is."""
-        return await self._run(lambda: self._sync.execute(statement, parameters))
-
-    async def all(self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[sa.Row[Any]]:
-        return await self._run(lambda: self._sync.execute(statement, parameters).all())
-
-    async def first(self, statement: sa.Executable) -> sa.Row[Any] | None:
-        return await self._run(lambda: self._sync.execute(statement).first())
-
-    async def scalar(self, statement: sa.Executable) -> Any:
-        return await self._run(lambda: self._sync.execute(statement).scalar())
-
-    async def _run(self, read: Callable[[], T]) -> T:
+    async def _run(self, use: Callable[[sa.Connection], T]) -> T:
+        """What is fetched later from a result that `use` returns is not stopped."""
         brake: _Brake = self._sync.connection.info["brake"]
         brake.arm()
         try:
-            return read()
+            return use(self._sync)
         except sa.exc.OperationalError as error:
             if getattr(error.orig, "sqlite_errorcode", 0) not in _STOPPED:
                 raise
         finally:
             brake.release()
-        return await self._run_in_thread(read)
+        return await self._run_in_thread(use)
 
-    async def _run_in_thread(self, read: Callable[[], T]) -> T:
+    async def _run_in_thread(self, use: Callable[[sa.Connection], T]) -> T:
         driver: sqlite3.Connection = self._sync.connection.dbapi_connection  # type: ignore[assignment]
 
         def run() -> T:
             driver.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
             try:
-                return read()
+                return use(self._sync)
             finally:
                 driver.execute("PRAGMA busy_timeout=0")
 

@@ -1,11 +1,13 @@
 """One unit of work: a connection inside a transaction, and what shall happen once it is committed."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+T = TypeVar("T")
 
 
 class Transaction:
@@ -18,16 +20,19 @@ class Transaction:
     async def execute(
         self, statement: sa.Executable, parameters: Sequence[Mapping[str, Any]] | None = None
     ) -> sa.CursorResult[Any]:
-        return await self._connection.execute(statement, parameters)
+        return await self._run(lambda connection: connection.execute(statement, parameters))
 
     async def all(self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[sa.Row[Any]]:
-        return (await self._connection.execute(statement, parameters)).all()
+        return await self._run(lambda connection: connection.execute(statement, parameters).all())
 
     async def first(self, statement: sa.Executable) -> sa.Row[Any] | None:
-        return (await self._connection.execute(statement)).first()
+        return await self._run(lambda connection: connection.execute(statement).first())
 
     async def scalar(self, statement: sa.Executable) -> Any:
-        return (await self._connection.execute(statement)).scalar()
+        return await self._run(lambda connection: connection.execute(statement).scalar())
+
+    async def _run(self, use: Callable[[sa.Connection], T]) -> T:
+        return await self._connection.run_sync(use)
 
     @asynccontextmanager
     async def rehearsal(self) -> AsyncIterator[None]:
