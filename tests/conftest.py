@@ -7,6 +7,7 @@ run on SQLite and on PostgreSQL. `database` is an empty schema of its own on eac
 import random
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -25,6 +26,12 @@ from stillframe.db.engine import prepare_sqlite
 from stillframe.identity import passwords
 from tests.postgres import private_postgres
 from tests.system import WEB_PORT, System
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c() -> None:
+    """Works here and in what is started, also when a shell runs the tests in its background, where it is ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

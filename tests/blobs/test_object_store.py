@@ -1,6 +1,7 @@
 import asyncio
 import hashlib
 import os
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -145,11 +146,18 @@ async def test_an_object_store_which_kept_other_bytes_is_found_out(
     monkeypatch.setattr(UploadParts, "expected_etag", "something else")
     source = file_of(tmp_path / "source", 7 * PART)
 
-    def spoil(_done: int, _total: int) -> None:
-        for part in (endpoint.obs.layout.obs_root(ALICE) / BUCKET).glob(".rclone_temp_*"):
-            if part.stat().st_size > MIB:
-                with part.open("r+b") as file:
-                    file.write(b"spoiled")
+    def spoil(done: int, total: int) -> None:
+        """While the parts come; what rclone has been sent it writes a little later."""
+        deadline = time.monotonic() + 20
+        while not (written := [part for part in parts_of_rclone() if part.stat().st_size > MIB]) and 0 < done < total:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        for part in written:
+            with part.open("r+b") as file:
+                file.write(b"spoiled")
+
+    def parts_of_rclone() -> list[Path]:
+        return list((endpoint.obs.layout.obs_root(ALICE) / BUCKET).glob(".rclone_temp_*"))
 
     with pytest.raises(BucketUnreachableError, match="did not keep"):
         await store.upload_file(source, BUCKET, "spoiled", spoil, part_size=PART)
