@@ -8,7 +8,7 @@ import select
 import socket
 from concurrent.futures import ThreadPoolExecutor
 
-from stillframe.ops.sockets import duplicate, is_soon
+from stillframe.ops.sockets import duplicate, is_soon, wait_for
 
 SMALLEST_PIECE_BYTES = 64 * 1024
 LARGEST_PIECE_BYTES = 1024 * 1024
@@ -31,7 +31,7 @@ class BodyReader:
         """
         wanted = min(most, self._piece_bytes)
         while not (piece := await self._take(wanted)):
-            await self._readable()
+            await wait_for(self._transport, select.POLLIN)
         if len(piece) == self._piece_bytes:
             self._piece_bytes = min(2 * self._piece_bytes, LARGEST_PIECE_BYTES)
         elif 4 * len(piece) < wanted:
@@ -44,16 +44,6 @@ class BodyReader:
         except asyncio.CancelledError:
             self._transport.abort()
             raise
-
-    async def _readable(self) -> None:
-        loop, ready = asyncio.get_running_loop(), asyncio.Event()
-        # The loop lets nobody wait for the transport's own descriptor.
-        with duplicate(self._transport) as source:
-            loop.add_reader(source.fileno(), ready.set)
-            try:
-                await ready.wait()
-            finally:
-                loop.remove_reader(source.fileno())
 
 
 def _take(source: socket.socket, wanted: int) -> bytearray:

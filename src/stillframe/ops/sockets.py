@@ -8,6 +8,8 @@ import socket
 
 from stillframe.errors import UnavailableError
 
+_SOON_MS = 2
+
 
 def bind_listener(host: str, port: int, service: str, *, shared: bool = False) -> socket.socket:
     """Bound and not yet listening; `shared` with other processes that bind it so.
@@ -59,4 +61,21 @@ def is_soon(connection: socket.socket, event: int) -> bool:
     """Whether `select.POLLIN` or `POLLOUT` comes in the time in which a peer at full speed is there again."""
     poll = select.poll()
     poll.register(connection, event)
-    return bool(poll.poll(2))
+    return bool(poll.poll(_SOON_MS))
+
+
+async def wait_for(transport: asyncio.Transport, event: int) -> None:
+    """Until `select.POLLIN` or `POLLOUT` comes, without a thread.
+
+    Raises: ConnectionResetError as `duplicate`.
+    """
+    loop, ready = asyncio.get_running_loop(), asyncio.Event()
+    add, remove = (
+        (loop.add_reader, loop.remove_reader) if event == select.POLLIN else (loop.add_writer, loop.remove_writer)
+    )
+    with duplicate(transport) as connection:
+        add(connection.fileno(), ready.set)
+        try:
+            await ready.wait()
+        finally:
+            remove(connection.fileno())

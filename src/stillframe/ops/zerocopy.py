@@ -13,7 +13,7 @@ import socket
 from concurrent.futures import ThreadPoolExecutor
 from io import FileIO
 
-from stillframe.ops.sockets import duplicate, is_soon
+from stillframe.ops.sockets import duplicate, is_soon, wait_for
 
 EXTENSION = "http.response.zerocopysend"
 TURN_BYTES = 64 * 1024 * 1024
@@ -37,7 +37,8 @@ async def send_range(transport: asyncio.Transport, file: int, offset: int, count
         sent = await loop.run_in_executor(_POOL, _send, target, source, offset, min(TURN_BYTES, end - offset))
         offset += sent
         if not sent:
-            await _writable(transport)
+            async with asyncio.timeout(STALL_TIMEOUT_S):
+                await wait_for(transport, select.POLLOUT)
 
 
 def _send(target: socket.socket, source: FileIO, offset: int, count: int) -> int:
@@ -55,14 +56,3 @@ def _send(target: socket.socket, source: FileIO, offset: int, count: int) -> int
                 raise OSError("the file is shorter than it was")
             sent += moved
     return sent
-
-
-async def _writable(transport: asyncio.Transport) -> None:
-    loop, ready = asyncio.get_running_loop(), asyncio.Event()
-    with duplicate(transport) as target:
-        loop.add_writer(target.fileno(), ready.set)
-        try:
-            async with asyncio.timeout(STALL_TIMEOUT_S):
-                await ready.wait()
-        finally:
-            loop.remove_writer(target.fileno())
