@@ -92,6 +92,7 @@ NEVER_NULL: dict[str, sa.ColumnElement[Any]] = {name: images.c[f"{name}_key"] fo
 """Columns that may be null, as they are sorted, compared and indexed: the databases disagree on where nulls go."""
 
 _FILTERED = (
+    "project_id",
     "status",
     "visibility",
     "os_hidden",
