@@ -263,6 +263,21 @@ def _sorted_walks(asked: dict[str, Any]) -> int:
     return 3 if "id" in asked.get("any_of", {}) else int(Scope.SHARED in asked.get("scopes", {Scope.SHARED}))
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+async def test_a_list_is_prepared_once_for_all_values(filled: Database) -> None:
+    """For values that might change the plan SQLite prepares it each time, which takes longer than running it."""
+    async with filled.reading() as tx:
+        if not await tx.all(sa.text("SELECT 1 FROM pragma_module_list WHERE name = 'sqlite_stmt'")):
+            pytest.skip("this SQLite does not tell what it prepares")
+        for name, asked in INDEXED.items():
+            if "visibility" in asked.get("any_of", {}):  # one index is of images of one visibility
+                continue
+            for size_bytes in (5, 6, 7):
+                marker = image(name=f"m{size_bytes}", size_bytes=size_bytes)
+                await listing.list_images(tx, OURS, ImageQuery(limit=PAGE, **asked), marker)
+            assert await tx.all(sa.text("SELECT sql FROM sqlite_stmt WHERE reprep > 0")) == [], name
+
+
 COPIES = 2_500
 PAGE = 25
 READ_FOR_A_PAGE = 20 * PAGE

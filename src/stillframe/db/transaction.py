@@ -25,11 +25,13 @@ class Transaction:
     async def all(self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[sa.Row[Any]]:
         return await self._run(lambda connection: connection.execute(statement, parameters).all())
 
-    async def first(self, statement: sa.Executable) -> sa.Row[Any] | None:
-        return await self._run(lambda connection: connection.execute(statement).first())
+    async def first(
+        self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None
+    ) -> sa.Row[Any] | None:
+        return await self._run(lambda connection: connection.execute(statement, parameters).first())
 
-    async def scalar(self, statement: sa.Executable) -> Any:
-        return await self._run(lambda connection: connection.execute(statement).scalar())
+    async def scalar(self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None) -> Any:
+        return await self._run(lambda connection: connection.execute(statement, parameters).scalar())
 
     async def _run(self, use: Callable[[sa.Connection], T]) -> T:
         return await self._connection.run_sync(use)

@@ -18,11 +18,12 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from stillframe.db import Transaction
-from stillframe.images.model import Image, OsInfo, Visibility
+from stillframe.images.model import Image, OsInfo
 from stillframe.images.queries import WHOLE_SCOPES, Comparison, ImageQuery, Scope, Sort, SortKey
 from stillframe.images.rows import (
     EVERYBODY,
     IS_COMMUNITY,
+    IS_SHARED,
     NEVER_NULL,
     SORTED_BY_TAG,
     STORED,
@@ -267,7 +268,7 @@ def _scope_clauses(scope: Scope, shape: Shape, leader: str | None) -> Clauses:
             return [sa.false()]
         return [images.c.deleted_at.is_not(None), *([images.c.project_id == project] if scope is Scope.OWN else [])]
     audience = _WithoutIndex(images.c.audience) if leader == "id" else images.c.audience
-    shared_with = [image_members.c.project_id == project, images.c.visibility == Visibility.SHARED]
+    shared_with = [image_members.c.project_id == project, IS_SHARED]
     if not shape.any_member_status:
         shared_with.append(image_members.c.status == _bound("member_status", sa.String()))
     others = images.c.project_id != project

@@ -119,7 +119,9 @@ def _index_the_living(name: str, *columns: sa.ColumnElement[Any], also: sa.Colum
     sa.Index(name, *columns, sqlite_where=where, postgresql_where=where)
 
 
+# Literals: SQLite prepares a statement anew for each value that it compares with what a partial index is limited to.
 IS_COMMUNITY = images.c.visibility == sa.literal_column("'community'")
+IS_SHARED = images.c.visibility == sa.literal_column("'shared'")
 
 _NEWEST = (images.c.created_at, images.c.id)
 
@@ -256,10 +258,14 @@ async def insert_image(tx: Transaction, image: Image) -> None:
     await _insert_tags_and_properties(tx, image)
 
 
+# Built once: that takes ten times as long as finding an image.
+_LIVING_IMAGE = sa.select(*STORED).where(images.c.id == sa.bindparam("id"), images.c.deleted_at.is_(None))
+_LIVING_IMAGE_LOCKED = _LIVING_IMAGE.with_for_update()
+
+
 async def get_image(tx: Transaction, image_id: str, *, lock: bool = False) -> Image | None:
     """The image in any status but deleted, whoever may see it; `lock` keeps it unchanged until the transaction ends."""
-    query = sa.select(*STORED).where(images.c.id == image_id, images.c.deleted_at.is_(None))
-    row = await tx.first(query.with_for_update() if lock else query)
+    row = await tx.first(_LIVING_IMAGE_LOCKED if lock else _LIVING_IMAGE, {"id": image_id})
     return image_from_row(row) if row else None
 
 

@@ -50,8 +50,12 @@ async def insert_job(tx: Transaction, job: Job) -> None:
     await tx.execute(sa.insert(jobs).values(**{name: getattr(job, name) for name in job.__struct_fields__}))
 
 
+_JOB = sa.select(jobs).where(jobs.c.id == sa.bindparam("id"))
+"""Built once, for whoever waits for a job asks again and again."""
+
+
 async def get_job(tx: Transaction, job_id: str) -> Job | None:
-    row = await tx.first(sa.select(jobs).where(jobs.c.id == job_id))
+    row = await tx.first(_JOB, {"id": job_id})
     return _job(row) if row else None
 
 

@@ -125,10 +125,13 @@ async def insert_server(tx: Transaction, server: Server) -> None:
     await tx.execute(sa.insert(servers).values(**_columns(server)))
 
 
+_SERVER = sa.select(servers).where(servers.c.id == sa.bindparam("id"))
+_SERVER_LOCKED = _SERVER.with_for_update()
+
+
 async def get_server(tx: Transaction, server_id: str, *, lock: bool = False) -> Server | None:
     """`lock` keeps it unchanged until the transaction ends."""
-    query = sa.select(servers).where(servers.c.id == server_id)
-    row = await tx.first(query.with_for_update() if lock else query)
+    row = await tx.first(_SERVER_LOCKED if lock else _SERVER, {"id": server_id})
     return server_from_row(row) if row else None
 
 

@@ -64,9 +64,12 @@ async def insert_volume(tx: Transaction, volume: Volume) -> None:
     await tx.execute(sa.insert(volumes).values(**_columns(volume)))
 
 
+_VOLUME = sa.select(volumes).where(volumes.c.id == sa.bindparam("id"))
+_VOLUME_LOCKED = _VOLUME.with_for_update()
+
+
 async def get_volume(tx: Transaction, volume_id: str, *, lock: bool = False) -> Volume | None:
-    query = sa.select(volumes).where(volumes.c.id == volume_id)
-    row = await tx.first(query.with_for_update() if lock else query)
+    row = await tx.first(_VOLUME_LOCKED if lock else _VOLUME, {"id": volume_id})
     return _volume(row) if row else None
 
 
