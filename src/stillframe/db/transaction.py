@@ -25,9 +25,7 @@ class Transaction:
     async def all(self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[sa.Row[Any]]:
         return await self._run(lambda connection: connection.execute(statement, parameters).all())
 
-    async def first(
-        self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None
-    ) -> sa.Row[Any] | None:
+    async def first(self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None) -> sa.Row[Any] | None:
         return await self._run(lambda connection: connection.execute(statement, parameters).first())
 
     async def scalar(self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None) -> Any:
