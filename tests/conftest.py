@@ -20,6 +20,7 @@ import argon2
 import pytest
 import sqlalchemy as sa
 
+from stillframe.blobs.layout import DataLayout
 from stillframe.config import PORTS
 from stillframe.db import Database, metadata, open_database
 from stillframe.db.engine import prepare_sqlite
@@ -45,6 +46,23 @@ def cheap_passwords() -> Iterator[argon2.PasswordHasher]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(passwords, "_HASHER", argon2.PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
         yield real
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_places_of_sockets_stay() -> Iterator[None]:
+    """Below pytest's directories a socket's path would be too long, so they are in /tmp, where pytest removes none."""
+    places: set[Path] = set()
+    create = DataLayout.create
+
+    def create_and_note(layout: DataLayout) -> None:
+        create(layout)
+        places.add(layout.runtime_dir)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DataLayout, "create", create_and_note)
+        yield
+    for place in places:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 BACKENDS = [

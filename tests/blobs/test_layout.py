@@ -12,8 +12,9 @@ from stillframe.blobs.layout import DataLayout, DiskFormat
 from stillframe.errors import ForbiddenError, InvalidInputError
 
 ROOT = Path("/srv/stillframe")
+LONGEST_PART = "p" * 32
 LAYER = "5f0cbb5e-5f7b-4f0e-9c2b-0a2f3e7d9a11"
-NAMED_BY_ID = ["machine_dir", "config_drive", "console_log", "qmp_socket", "obs_root"]
+NAMED_BY_ID = ["machine_dir", "config_drive", "console_log", "obs_root"]
 
 
 def test_a_layer_is_named_by_its_id_and_format() -> None:
@@ -66,9 +67,22 @@ def test_sockets_of_a_deep_directory_live_where_they_can_be_bound(tmp_path: Path
     layout = DataLayout(tmp_path / ("d" * 100))
     layout.create()
     with contextlib.closing(socket.socket(socket.AF_UNIX)) as listener:
-        listener.bind(str(layout.qmp_socket(LAYER)))
+        listener.bind(str(layout.socket(LONGEST_PART)))
     shutil.rmtree(layout.runtime_dir)
     assert layout.runtime_dir != DataLayout(tmp_path / ("e" * 100)).runtime_dir
+
+
+@pytest.mark.parametrize("name", ["short", "d" * 100])
+def test_nothing_of_what_ran_stays_behind(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
+    layout = DataLayout(tmp_path_factory.mktemp("d") / name)
+    layout.create()
+    (layout.runtime_dir / "uplink").mkdir()
+    for path in (layout.pid_file("up"), layout.socket("worker"), layout.runtime_dir / "uplink" / "nic.sock"):
+        path.touch()
+    layout.empty_runtime_dir("up")
+    assert not layout.runtime_dir.exists() if name != "short" else list(layout.runtime_dir.iterdir()) == []
+    layout.create()
+    assert layout.runtime_dir.is_dir()
 
 
 def test_a_place_of_sockets_prepared_by_somebody_else_is_refused(tmp_path: Path) -> None:
@@ -84,8 +98,8 @@ def test_a_relative_data_directory_is_refused() -> None:
         DataLayout(Path("data")).create()
 
 
-def test_the_deepest_root_which_keeps_its_own_sockets_has_room_for_a_machine_socket() -> None:
-    root = Path("/" + "d" * (107 - 41 - len("/run") - 1))
+def test_the_deepest_root_which_keeps_its_own_sockets_has_room_for_the_longest_socket() -> None:
+    root = Path("/" + "d" * (107 - 38 - len("/run") - 1))
     assert DataLayout(root).runtime_dir == root / "run"
-    assert len(bytes(DataLayout(root).qmp_socket(LAYER))) == 107
+    assert len(bytes(DataLayout(root).socket(LONGEST_PART))) == 107
     assert DataLayout(Path(f"{root}d")).runtime_dir.name.startswith("stillframe-")

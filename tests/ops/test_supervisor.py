@@ -1,6 +1,8 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +12,7 @@ from stillframe.ops.pidlock import PidLock, running_pid
 PROGRAM = """
 import sys
 from pathlib import Path
+from typing import Any
 from stillframe.ops.supervisor import Part, Supervisor
 
 part = Part(name="part", main=lambda: sys.exit("it has no use"), log=Path(sys.argv[1]), is_ready=lambda: False)
@@ -54,3 +57,22 @@ def test_asking_who_runs_stands_in_nobodys_way(tmp_path: Path) -> None:
             pass
         assert running_pid(path) == pid
     assert running_pid(path) is None
+
+
+def test_a_lock_on_a_file_that_was_removed_meanwhile_locks_nobody_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another opened the file, then its owner removed it and ended: the lock has to be on the file that is there."""
+    path, opened = tmp_path / "pid", os.open
+
+    def open_late(*arguments: Any) -> int:
+        descriptor = opened(*arguments)
+        if removed:
+            path.unlink()
+            removed.pop()
+        return descriptor
+
+    removed = [True]
+    monkeypatch.setattr(os, "open", open_late)
+    with PidLock(path, "It runs"):
+        assert running_pid(path) == os.getpid()

@@ -190,6 +190,7 @@ def test_down_ends_everything_and_says_when_there_was_nothing_to_end() -> None:
     with running_system() as system:
         assert system.run("stillframe", "down").returncode == 0
         assert not _anything_listens(system)
+        assert list(DataLayout(system.data_dir).runtime_dir.iterdir()) == []
         again = system.run("stillframe", "down")
         assert again.returncode == 0
         assert "Nothing runs" in again.stderr

@@ -13,16 +13,17 @@
 ├── obs/<project>/<bucket>/<key>         what the embedded S3 endpoint serves; a project sees its own folder only
 ├── cache/                               anything here can be made again
 ├── logs/<part>.log                      one per process of ours, bounded
-└── run/                                 sockets and pid files; worthless when nothing runs (see `runtime_dir`)
-    ├── <part>.pid  <part>.sock
-    └── <server>.qmp
+└── run/                                 sockets and pid files; emptied when nothing runs (see `runtime_dir`)
+    └── <part>.pid  <part>.sock
 
 Ids are checked to be uuids before they become part of a path, so no text from a request ever does.
 """
 
+import contextlib
 import hashlib
 import os
 import re
+import shutil
 import stat
 from dataclasses import dataclass
 from enum import StrEnum
@@ -34,9 +35,9 @@ from stillframe.errors import ForbiddenError, InvalidInputError
 _ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _PART = re.compile(r"[a-z][a-z0-9-]{0,31}", re.ASCII)
 
-# sockaddr_un holds 108 bytes with the closing zero; the longest name below run/ is "<uuid>.qmp".
+# sockaddr_un holds 108 bytes with the closing zero; no name below run/ is longer than that of a part, "<part>.sock".
 _MAX_SOCKET_PATH_BYTES = 107
-_LONGEST_SOCKET_NAME_BYTES = 40
+_LONGEST_SOCKET_NAME_BYTES = 37
 
 
 class DiskFormat(StrEnum):
@@ -70,6 +71,22 @@ class DataLayout:
         for directory in self._directories():
             directory.mkdir(mode=0o700, exist_ok=True)
         _refuse_foreign(self.runtime_dir)
+
+    def empty_runtime_dir(self, last: str) -> None:
+        """Called by the last who runs; `last` is the part whose pid file keeps others out, and goes after all else.
+
+        The directory goes, too, where it is not below `root`, with which nobody would remove it.
+        """
+        lock = self.pid_file(last)
+        with contextlib.suppress(OSError):
+            for path in self.runtime_dir.iterdir():
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path, ignore_errors=True)
+                elif path != lock:
+                    path.unlink(missing_ok=True)
+            lock.unlink(missing_ok=True)
+            if self.runtime_dir.parent != self.root:
+                self.runtime_dir.rmdir()
 
     def _directories(self) -> tuple[Path, ...]:
         return (
@@ -154,9 +171,6 @@ class DataLayout:
 
     def console_log(self, server_id: str) -> Path:
         return self.machine_dir(server_id) / "console.log"
-
-    def qmp_socket(self, server_id: str) -> Path:
-        return self.runtime_dir / f"{_checked(server_id)}.qmp"
 
     def obs_root(self, project_id: str) -> Path:
         """The folder whose direct children are the project's buckets."""

@@ -26,16 +26,30 @@ class PidLock:
         self._file: IO[str] | None = None
 
     def __enter__(self) -> None:
-        self._file = os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+")
-        try:
-            fcntl.fcntl(self._file, fcntl.F_OFD_SETLK, struct.pack(_FLOCK, fcntl.F_WRLCK, *_WHOLE_FILE))
-        except BlockingIOError:
-            pid = self._file.read().strip()
+        self._file = self._locked()
+        while not self._is_in_place(self._file):
             self._file.close()
-            raise ConflictError(f"{self._already} (process {pid}).") from None
+            self._file = self._locked()
         self._file.truncate(0)
         self._file.write(f"{os.getpid()}\n")
         self._file.flush()
+
+    def _locked(self) -> IO[str]:
+        file = os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+")
+        try:
+            fcntl.fcntl(file, fcntl.F_OFD_SETLK, struct.pack(_FLOCK, fcntl.F_WRLCK, *_WHOLE_FILE))
+        except BlockingIOError:
+            pid = file.read().strip()
+            file.close()
+            raise ConflictError(f"{self._already} (process {pid}).") from None
+        return file
+
+    def _is_in_place(self, file: IO[str]) -> bool:
+        """Whoever held the lock may have removed the file before we got it."""
+        try:
+            return os.path.samestat(os.fstat(file.fileno()), self._path.stat())
+        except FileNotFoundError:
+            return False
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

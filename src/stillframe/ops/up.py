@@ -37,19 +37,25 @@ def up(settings: Settings, announce: Callable[[], None]) -> None:
     require_tools()
     layout = prepare_data_dir(settings)
     with PidLock(layout.pid_file("up"), f"Stillframe already runs for {layout.root}"):
-        require_ports(settings)
-        ready = layout.runtime_dir / "ready"
-        ready.unlink(missing_ok=True)
-        remember_settings(settings, layout)
-
-        def on_ready() -> None:
-            ready.write_text(f"{os.getpid()}\n")
-            announce()
-
-        failure = Supervisor(parts(settings, layout), on_ready).run(READY_TIMEOUT_S)
-        ready.unlink(missing_ok=True)
+        try:
+            failure = _run(settings, layout, announce)
+        finally:
+            layout.empty_runtime_dir("up")
     if failure:
         raise UnavailableError(failure)
+
+
+def _run(settings: Settings, layout: DataLayout, announce: Callable[[], None]) -> str | None:
+    require_ports(settings)
+    ready = layout.runtime_dir / "ready"
+    ready.unlink(missing_ok=True)
+    remember_settings(settings, layout)
+
+    def on_ready() -> None:
+        ready.write_text(f"{os.getpid()}\n")
+        announce()
+
+    return Supervisor(parts(settings, layout), on_ready).run(READY_TIMEOUT_S)
 
 
 def up_detached(settings: Settings) -> None:
@@ -62,7 +68,6 @@ def up_detached(settings: Settings) -> None:
     layout = prepare_data_dir(settings)
     if pid := running_pid(layout.pid_file("up")):
         raise ConflictError(f"Stillframe already runs for {layout.root} (process {pid}).")
-    require_ports(settings)
     ready = layout.runtime_dir / "ready"
     ready.unlink(missing_ok=True)
     log = layout.log("up")
