@@ -14,7 +14,18 @@ from litestar.di import Provide
 from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp
 
-from stillframe.api import compute_v2, console, ecs_v1, identity_v3, image_v2, ims, network_v2, volume_v3, vpc_v1
+from stillframe.api import (
+    compute_v2,
+    console,
+    ecs_v1,
+    health,
+    identity_v3,
+    image_v2,
+    ims,
+    network_v2,
+    volume_v3,
+    vpc_v1,
+)
 from stillframe.api.answers import AnswerMemory
 from stillframe.api.asgi import ByPort, RequestLog
 from stillframe.api.auth import AuthMiddleware
@@ -28,11 +39,11 @@ from stillframe.jobs.resources import Resources
 from stillframe.kit.units import MIB
 
 DOORS: dict[str, tuple[Any, ...]] = {
-    "identity": (identity_v3,),
-    "image": (image_v2, ims),
-    "compute": (compute_v2, ecs_v1),
-    "volume": (volume_v3,),
-    "network": (network_v2, vpc_v1),
+    "identity": (identity_v3, health),
+    "image": (image_v2, ims, health),
+    "compute": (compute_v2, ecs_v1, health),
+    "volume": (volume_v3, health),
+    "network": (network_v2, vpc_v1, health),
     "console": (console,),
 }
 """The doors of each service. The first one of a service also answers for paths that no door knows, and may have a

@@ -23,6 +23,7 @@ TITLES = {
     "volume_v3": "Volumes (Cinder v3, EVS)",
     "network_v2": "Networks (Neutron v2.0)",
     "vpc_v1": "VPC (v1)",
+    "health": "Health (of each service)",
     "console": "Web console",
 }
 

@@ -20,7 +20,7 @@ from stillframe.config import Settings
 from stillframe.db import Transaction
 from stillframe.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
 from stillframe.identity import tables
-from stillframe.identity.model import Caller, Json
+from stillframe.identity.model import WHOLE_LIST, Caller, Json, ListQuery
 from stillframe.identity.policy import require_platform_admin
 from stillframe.identity.rows import catalog as catalog_rows
 from stillframe.identity.rows import records
@@ -204,9 +204,9 @@ def _admin(caller: Caller, action: str) -> None:
     require_platform_admin(caller, action)
 
 
-async def list_services(tx: Transaction, *, service_type: str | None = None, name: str | None = None) -> list[Service]:
+async def list_services(tx: Transaction, query: ListQuery = WHOLE_LIST) -> list[Service]:
     found = [*own_services(), *await records.find_all(tx, tables.services, Service)]
-    return [each for each in found if service_type in (None, each.type) and name in (None, each.name)]
+    return [each for each in found if all(one.fits(getattr(each, one.name)) for one in query.filters)]
 
 
 async def show_service(tx: Transaction, service_id: str) -> Service:
@@ -255,9 +255,13 @@ async def show_endpoint(tx: Transaction, settings: Settings, endpoint_id: str) -
 async def create_endpoint(
     tx: Transaction, settings: Settings, caller: Caller, fields: Mapping[str, Any], extra: Json
 ) -> Endpoint:
-    """A region that is named and not there is made. Raises: ForbiddenError; InvalidInputError."""
+    """`region` is the old name of `region_id`, and makes the region where it is not there, as in Keystone.
+
+    Raises: ForbiddenError; InvalidInputError.
+    """
     _admin(caller, "create_endpoint")
-    endpoint = Endpoint(id=new_hex_id(), **{"enabled": True, **fields}, extra=extra)
+    known = await _with_region(tx, settings, fields)
+    endpoint = Endpoint(id=new_hex_id(), **{"enabled": True, **known}, extra=extra)
     await _check_endpoint(tx, settings, endpoint)
     await records.insert(tx, tables.endpoints, endpoint, taken="The endpoint is there already.")
     await catalog_rows.grow_revision(tx)
@@ -274,20 +278,33 @@ async def _check_endpoint(tx: Transaction, settings: Settings, endpoint: Endpoin
         raise InvalidInputError(
             "The url names something that cannot be filled in; $(project_id)s and $(user_id)s can.", field="url"
         )
-    known = {region.id for region in await list_regions(tx, settings)} | {EVERY_REGION}
-    if endpoint.region_id is not None and endpoint.region_id not in known:
-        new = Region(id=endpoint.region_id)
-        await records.insert(tx, tables.regions, new, taken="The region is being made.")
+    if endpoint.region_id is not None and not await _is_region(tx, settings, endpoint.region_id):
+        raise InvalidInputError(f"Could not find region: {endpoint.region_id}.", field="region_id")
+
+
+async def _with_region(tx: Transaction, settings: Settings, fields: Mapping[str, Any]) -> dict[str, Any]:
+    known = dict(fields)
+    region_id = known.pop("region", None)
+    if region_id and "region_id" not in known:
+        known["region_id"] = region_id
+        if not await _is_region(tx, settings, region_id):
+            await records.insert(tx, tables.regions, Region(id=region_id), taken="The region is being made.")
+    return known
+
+
+async def _is_region(tx: Transaction, settings: Settings, region_id: str) -> bool:
+    return region_id in {region.id for region in await list_regions(tx, settings)} | {EVERY_REGION}
 
 
 async def change_endpoint(
     tx: Transaction, settings: Settings, caller: Caller, endpoint_id: str, fields: Mapping[str, Any], extra: Json
 ) -> Endpoint:
-    """Raises: NotFoundError; ForbiddenError, also for what is ours; InvalidInputError."""
+    """As `create_endpoint`. Raises: NotFoundError; ForbiddenError, also for what is ours; InvalidInputError."""
     _admin(caller, "update_endpoint")
     before = _not_ours(own_endpoints(settings), await show_endpoint(tx, settings, endpoint_id))
-    await _check_endpoint(tx, settings, structs.replace(before, **fields))
-    return await _changed(tx, tables.endpoints, before, fields, extra)
+    known = await _with_region(tx, settings, fields)
+    await _check_endpoint(tx, settings, structs.replace(before, **known))
+    return await _changed(tx, tables.endpoints, before, known, extra)
 
 
 async def delete_endpoint(tx: Transaction, settings: Settings, caller: Caller, endpoint_id: str) -> None:

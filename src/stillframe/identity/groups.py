@@ -78,7 +78,7 @@ async def create_group(tx: Transaction, caller: Caller, fields: Mapping[str, Any
 async def change_group(tx: Transaction, caller: Caller, group_id: str, fields: Mapping[str, Any], extra: Json) -> Group:
     """Raises: NotFoundError; ForbiddenError; InvalidInputError; ConflictError when the name is taken."""
     before = await _managed_group(tx, caller, group_id, "update_group")
-    if fields.get("domain_id") not in (None, before.domain_id):
+    if await domain_filter(tx, fields.get("domain_id")) not in (None, before.domain_id):
         raise InvalidInputError("Cannot change Domain ID.", field="domain_id")
     after = structs.replace(
         before,

@@ -15,7 +15,7 @@ from stillframe.db import Transaction
 from stillframe.errors import ForbiddenError, InvalidInputError, NotFoundError
 from stillframe.identity import catalog
 from stillframe.identity.directory import domain_filter
-from stillframe.identity.model import Caller, Json
+from stillframe.identity.model import Caller, DomainRef, Json
 from stillframe.identity.policy import refusal, require_platform_admin
 from stillframe.identity.rows import accounts as account_rows
 from stillframe.identity.rows import limits as limit_rows
@@ -195,11 +195,19 @@ async def create_limits(tx: Transaction, caller: Caller, wanted: Sequence[Mappin
             resource_limit=fields["resource_limit"],
             description=fields.get("description"),
         )
-        if (new.project_id is None) == (new.domain_id is None):
-            raise InvalidInputError("A limit is of a project or of a domain.", field="project_id")
+        await _check_target(tx, new)
         await records.insert(tx, limits, new, taken=_taken("limit", fields["resource_name"]))
         made.append(new)
     return await _views(tx, made)
+
+
+async def _check_target(tx: Transaction, new: Limit) -> None:
+    if (new.project_id is None) == (new.domain_id is None):
+        raise InvalidInputError("A limit is of a project or of a domain.", field="project_id")
+    if new.project_id is not None and await account_rows.get_project(tx, new.project_id) is None:
+        raise InvalidInputError(f"Could not find project: {new.project_id}.", field="project_id")
+    if new.domain_id is not None and await account_rows.find_domain(tx, DomainRef(id=new.domain_id)) is None:
+        raise InvalidInputError(f"Could not find domain: {new.domain_id}.", field="domain_id")
 
 
 async def change_limit(tx: Transaction, caller: Caller, an_id: str, fields: Json) -> LimitView:

@@ -451,6 +451,17 @@ class Filter(NamedTuple):
     comparator: str = "equals"
     ignore_case: bool = False
 
+    def fits(self, text: str | None) -> bool:
+        """For lists that are not in the database."""
+        if text is None:
+            return False
+        text, value = (text.lower(), self.value.lower()) if self.ignore_case else (text, self.value)
+        if self.comparator == "contains":
+            return value in text
+        if self.comparator == "startswith":
+            return text.startswith(value)
+        return text.endswith(value) if self.comparator == "endswith" else text == value
+
 
 class ListQuery(NamedTuple):
     """Which part of a list, and in which order. Unknown names are left out by whoever reads the request."""

@@ -13,7 +13,7 @@ from msgspec import structs
 from stillframe.config import Settings
 from stillframe.db import Database, Transaction
 from stillframe.errors import ForbiddenError, NotFoundError, UnauthenticatedError
-from stillframe.identity import second_factors, signatures, standings
+from stillframe.identity import effective, second_factors, signatures, standings
 from stillframe.identity.access_keys import (
     BucketAccount,
     NewKey,
@@ -69,6 +69,7 @@ from stillframe.identity.model import (
 from stillframe.identity.passwords import password_matches
 from stillframe.identity.rows import accounts as account_rows
 from stillframe.identity.rows import applications as application_rows
+from stillframe.identity.rows import grants as grant_rows
 from stillframe.identity.rows import keys as key_rows
 from stillframe.identity.rows import trusts as trust_rows
 from stillframe.identity.rows.accounts import lock_project
@@ -327,7 +328,7 @@ async def _token_of(tx: Transaction, claims: TokenClaims, standing: Standing | N
     used = None
     if standing is not None and claims.application_credential_id is not None:
         used = await application_rows.get_app_credential(tx, claims.application_credential_id)
-        standing = _limited(standing, used.roles, standing.roles) if used else None
+        standing = await _limited(tx, standing, used.roles, standing.roles) if used else None
     trust = None
     if standing is not None and claims.trust_id is not None:
         view = await trust_rows.get_trust(tx, claims.trust_id)
@@ -346,14 +347,19 @@ async def _trusted(tx: Transaction, claims: TokenClaims, standing: Standing, vie
     other = await standings.get_standing(tx, other_id, other_scope)
     if other is None or other.user.epoch != claims.other_epoch or not other.holds(other_scope):
         return None
-    return _limited(standing, view.roles, standing.roles if is_trustor else other.roles)
+    return await _limited(tx, standing, view.roles, standing.roles if is_trustor else other.roles)
 
 
-def _limited(standing: Standing, wanted: tuple[Role, ...], held: tuple[Role, ...]) -> Standing | None:
-    """With the wanted roles only; None once one of them is not held any more."""
-    if not {role.id for role in held}.issuperset(role.id for role in wanted):
+async def _limited(
+    tx: Transaction, standing: Standing, wanted: tuple[Role, ...], held: tuple[Role, ...]
+) -> Standing | None:
+    """With the wanted roles and what they imply; None once one of the wanted is not held any more."""
+    ids = {role.id for role in wanted}
+    if not {role.id for role in held}.issuperset(ids):
         return None
-    return structs.replace(standing, roles=wanted)
+    implied = effective.closure(await grant_rows.list_inferences(tx))
+    ids = ids.union(*(implied[role_id] for role_id in ids))
+    return structs.replace(standing, roles=tuple(role for role in held if role.id in ids))
 
 
 async def validate_token(tx: Transaction, keys: TokenKeys, text: str) -> Caller:
@@ -362,7 +368,7 @@ async def validate_token(tx: Transaction, keys: TokenKeys, text: str) -> Caller:
 
 
 async def get_token(tx: Transaction, keys: TokenKeys, text: str) -> Token:
-    """One query, and three more for who came with an application credential or a trust.
+    """One query, and four more for who came with an application credential or a trust.
 
     Raises: UnauthenticatedError.
     """

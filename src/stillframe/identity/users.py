@@ -15,7 +15,7 @@ from stillframe.config import Settings
 from stillframe.db import Database, Transaction
 from stillframe.errors import ForbiddenError, InvalidInputError, NotFoundError, UnauthenticatedError
 from stillframe.identity import effective, logins
-from stillframe.identity.directory import show_user
+from stillframe.identity.directory import domain_filter, show_user
 from stillframe.identity.model import (
     PLATFORM_ADMIN,
     WHOLE_LIST,
@@ -145,6 +145,8 @@ async def change_user(
     async with database.writing() as tx:
         await account_rows.lock_user(tx, user_id)
         before = await managed_user(tx, caller, user_id, "update_user")
+        if await domain_filter(tx, fields.get("domain_id")) not in (None, before.domain_id):
+            raise InvalidInputError("Cannot change Domain ID.", field="domain_id")
         after = _changed(before, fields, extra)
         values = structs.asdict(after)
         for name in ("id", "domain_id", "epoch"):
@@ -163,8 +165,6 @@ async def change_user(
 
 
 def _changed(before: User, fields: Mapping[str, Any], extra: Json) -> User:
-    if fields.get("domain_id") not in (None, before.domain_id):
-        raise InvalidInputError("Cannot change Domain ID.", field="domain_id")
     default_project_id = fields.get("default_project_id", before.default_project_id)
     return structs.replace(
         before,

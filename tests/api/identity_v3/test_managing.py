@@ -81,6 +81,14 @@ async def test_a_body_that_breaks_the_schema_is_a_bad_request(admin: Admin, kind
     await admin.ask("POST", f"/{kind}s", [fields], status=400)
 
 
+@pytest.mark.parametrize("kind", ["user", "project", "domain"])
+async def test_enabled_is_true_or_false_and_never_null(admin: Admin, kind: str) -> None:
+    await admin.ask("POST", f"/{kind}s", {kind: {"name": unique(), "enabled": None}}, status=400)
+    made = await admin.make(kind)
+    await admin.ask("PATCH", f"/{kind}s/{made['id']}", {kind: {"enabled": None}}, status=400)
+    assert (await admin.ask("GET", f"/{kind}s/{made['id']}"))[kind]["enabled"] is True
+
+
 async def test_the_id_and_the_domain_of_a_thing_never_change(admin: Admin) -> None:
     elsewhere = await admin.make("domain")
     for kind in ("user", "group", "project"):
@@ -111,6 +119,9 @@ async def test_marker_and_limit_page_through_a_list(admin: Admin) -> None:
 async def test_default_is_understood_as_the_id_of_the_first_domain(admin: Admin, home: Home) -> None:
     assert (await admin.ask("GET", "/domains/default"))["domain"]["id"] == home.domain.id
     assert (await admin.make("user", domain_id="default"))["domain_id"] == home.domain.id
+    for kind in ("user", "group"):
+        made = await admin.make(kind, domain_id="default")
+        await admin.ask("PATCH", f"/{kind}s/{made['id']}", {kind: {"domain_id": "default", "description": "d"}})
     listed = (await admin.ask("GET", "/projects?domain_id=default&name=eu-de"))["projects"]
     assert [each["id"] for each in listed] == [home.project.id]
     body = password_body("demo", "wrong", id="default")
@@ -406,6 +417,9 @@ async def test_tags_of_a_project(admin: Admin) -> None:
     assert (await admin.ask("GET", path))["tags"] == ["a", "b"]
     await admin.ask("PUT", f"{path}/c", status=201)
     await admin.ask("GET", f"{path}/c", status=204)
+    strange = await admin.http.put(f"/v3{path}/%E6%97%A5%20x")
+    assert strange.headers["location"] == f"http://iam.test:5000/v3{path}/%E6%97%A5%20x"
+    await admin.ask("DELETE", f"{path}/%E6%97%A5%20x", status=204)
     await admin.ask("DELETE", f"{path}/a", status=204)
     await admin.ask("GET", f"{path}/a", status=404)
     await admin.ask("DELETE", f"{path}/a", status=404)

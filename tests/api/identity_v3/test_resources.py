@@ -38,7 +38,8 @@ async def test_the_region_s_name_finds_exactly_one_project(home: Home) -> None:
     for user in (home.demo, home.admin):
         answer = (await get(home, "/v3/projects?name=eu-de", user)).json()
         assert [project["id"] for project in answer["projects"]] == [home.project.id]
-        assert answer["links"] == {"self": "http://iam.test:5000/v3/projects", "next": None, "previous": None}
+        asked = "http://iam.test:5000/v3/projects?name=eu-de"
+        assert answer["links"] == {"self": asked, "next": None, "previous": None}
 
 
 @pytest.mark.parametrize(
@@ -197,6 +198,7 @@ async def test_what_is_unknown_is_an_error_in_the_same_envelope(
         answer = await http.request(method, path)
     assert answer.status_code == status
     assert answer.json()["error"]["code"] == status
+    assert ("allow" in answer.headers) is (status == 405)
 
 
 KNOWN_KEYS = ["auth", "identity", "methods", "password", "user", "domain", "id", "name", "token", "scope", "project"]

@@ -67,6 +67,24 @@ async def test_an_application_credential_logs_in_to_its_project_with_its_roles(o
         assert (await http.get("/v3/auth/projects")).status_code == 401
 
 
+async def test_an_application_credential_brings_along_what_its_roles_imply(own: Any, home: Home, admin: Admin) -> None:
+    _, user = own
+    role = await admin.make("role")
+    (member,) = (await admin.ask("GET", "/roles?name=member"))["roles"]
+    implies = f"/roles/{role['id']}/implies/{member['id']}"
+    await admin.ask("PUT", implies, status=201)
+    await admin.ask("PUT", f"/projects/{home.project.id}/users/{user.id}/roles/{role['id']}", status=204)
+    made = await make_app(own, roles=[{"id": role["id"]}])
+
+    async def roles() -> set[str]:
+        token = (await token_with(home, {"id": made["id"], "secret": made["secret"]})).json()["token"]
+        return {each["name"] for each in token["roles"]}
+
+    assert await roles() == {role["name"], "member", "reader"}
+    await admin.ask("DELETE", implies, status=204)
+    assert await roles() == {role["name"]}
+
+
 async def test_a_token_of_an_application_credential_gives_no_more_than_the_credential(own: Any, home: Home) -> None:
     _, user = own
     made = await make_app(own)
@@ -217,6 +235,8 @@ async def test_what_an_administrator_adds_shows_in_the_catalog_of_every_token(ad
     assert endpoint == endpoint | fields | {"region": region["id"], "enabled": True}
     assert (await admin.ask("GET", f"/endpoints?service_id={service['id']}"))["endpoints"] == [endpoint]
     assert service in (await admin.ask("GET", "/services?type=dns"))["services"]
+    for query, found in (("type__contains=ns", True), ("name__istartswith=DESIG", True), ("name__endswith=zzz", False)):
+        assert (service in (await admin.ask("GET", f"/services?{query}"))["services"]) is found, query
 
     async def urls(user: Any, *, alone: bool) -> list[str]:
         text = (await home.token(user)).text
@@ -280,6 +300,7 @@ async def test_regions_lie_in_regions(admin: Admin) -> None:
         {"service_id": "0" * 32},
         {"enabled": "yes"},
         {"region_id": 7},
+        {"region_id": "eu-typo"},
     ],
     ids=str,
 )
@@ -307,11 +328,14 @@ async def test_limits_rest_on_registered_ones(admin: Admin, home: Home) -> None:
     (limit,) = (await admin.ask("POST", "/limits", {"limits": [wanted]}, status=201))["limits"]
     assert limit == limit | wanted | {"domain_id": None}
     await admin.ask("POST", "/limits", {"limits": [wanted]}, status=409)
+    for nobody in ({"project_id": "0" * 32}, {"project_id": None, "domain_id": "0" * 32}):
+        await admin.ask("POST", "/limits", {"limits": [wanted | nobody]}, status=400)
     async with home.client((await home.token(home.demo)).text) as http:
         demo = Admin(http)
         assert (await demo.ask("GET", "/limits"))["limits"] == [limit]
         assert (await demo.ask("GET", f"/limits/{limit['id']}"))["limit"] == limit
         assert (await demo.ask("GET", "/limits/model"))["model"]["name"] == "flat"
+        await demo.ask("HEAD", "/limits/model")
         await demo.ask("PATCH", f"/limits/{limit['id']}", {"limit": {"resource_limit": 50}}, status=403)
     changed = (await admin.ask("PATCH", f"/limits/{limit['id']}", {"limit": {"resource_limit": 6}}))["limit"]
     assert changed == limit | {"resource_limit": 6}

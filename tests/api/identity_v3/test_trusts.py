@@ -92,6 +92,12 @@ async def test_a_trust_is_made_by_the_trustor_seen_by_both_and_taken_back(pair: 
     await pair.ask(pair.trustor, "GET", path, status=404)
 
 
+async def test_a_trust_brings_along_what_its_roles_imply(pair: Pair, admin: Admin) -> None:
+    made = await pair.make(roles=[{"name": "member"}])
+    answer = await pair.log_in(made)
+    assert [role["name"] for role in answer.json()["token"]["roles"]] == ["member", "reader"]
+
+
 @pytest.mark.parametrize(
     ("fields", "status"),
     [

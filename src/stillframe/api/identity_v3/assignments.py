@@ -8,7 +8,7 @@ from typing import Any
 from litestar import HttpMethod, Request, route
 
 from stillframe.api.identity_v3.entities import Wire
-from stillframe.api.identity_v3.errors import base_url
+from stillframe.api.identity_v3.errors import base_url, path_url
 from stillframe.api.identity_v3.queries import is_asked
 from stillframe.db import Transaction
 from stillframe.identity import assignments, directory
@@ -37,7 +37,7 @@ async def list_role_assignments(request: AnyRequest, tx: Transaction, caller: Ca
     found = await assignments.list_assignments(tx, caller, asked)
     names = await assignments.names_of(tx, found) if is_asked(params, "include_names") else None
     base = base_url(request)
-    links = {"self": base + request.url.path, "next": None, "previous": None}
+    links = {"self": path_url(request), "next": None, "previous": None}
     return {"role_assignments": [_to_wire(each, names, base) for each in found], "links": links}
 
 

@@ -104,8 +104,8 @@ def boolean(value: Any, name: str) -> bool:
     """Keystone's reading of a boolean in a body. Raises: InvalidInputError."""
     if isinstance(value, bool):
         return value
-    text = "" if value is None else str(value).lower()
-    if text in _TRUE or text in _FALSE:
+    text = str(value).lower()
+    if value is not None and (text in _TRUE or text in _FALSE):
         return text in _TRUE
     raise InvalidInputError(f"Invalid input for field '{name}'. The value is {value!r}.", field=name)
 

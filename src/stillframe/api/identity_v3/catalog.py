@@ -14,7 +14,7 @@ from stillframe.api.identity_v3.bodies import (
 )
 from stillframe.api.identity_v3.entities import Wire, endpoint_to_wire, region_to_wire, service_to_wire
 from stillframe.api.identity_v3.errors import base_url
-from stillframe.api.identity_v3.queries import collection
+from stillframe.api.identity_v3.queries import collection, list_query
 from stillframe.config import Settings
 from stillframe.db import Transaction
 from stillframe.errors import InvalidInputError
@@ -31,8 +31,8 @@ def _list(request: AnyRequest, name: str, entries: list[Wire]) -> Wire:
 
 @route("/v3/services", http_method=READ)
 async def list_services(request: AnyRequest, tx: Transaction) -> Wire:
-    params = request.query_params
-    found = await catalog.list_services(tx, service_type=params.get("type"), name=params.get("name"))
+    query = list_query(request.query_params, "type", "name")
+    found = await catalog.list_services(tx, query)
     return _list(request, "services", [service_to_wire(each, base_url(request)) for each in found])
 
 
@@ -85,14 +85,10 @@ async def create_endpoint(request: AnyRequest, tx: Transaction, settings: Settin
 
 
 def _endpoint(given: Given) -> Given:
-    """`region` is the old name of `region_id`."""
-    fields = dict(given.fields)
-    region = fields.pop("region", None)
-    if region is not None:
-        fields.setdefault("region_id", region)
+    fields = given.fields
     if fields.get("region_id") == "":
         raise InvalidInputError("region_id is the id of a region, or null.", field="region_id")
-    return Given(fields, given.extra)
+    return given
 
 
 @patch("/v3/endpoints/{endpoint_id:str}")

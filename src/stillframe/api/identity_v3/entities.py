@@ -109,12 +109,11 @@ def role_to_wire(role: Role, base: str) -> Wire:
 
 
 def service_to_wire(service: Service, base: str) -> Wire:
-    named = {} if service.name is None else {"name": service.name}
     return {
         **service.extra,
         "id": service.id,
         "type": service.type,
-        **named,
+        "name": service.name or "",
         "enabled": service.enabled,
         "description": service.description or "",
         "links": _self(base, f"services/{service.id}"),
@@ -217,6 +216,7 @@ def trust_to_wire(trust: Trust, base: str, roles: Sequence[Role] | None = None) 
         "deleted_at": None,
         "remaining_uses": trust.remaining_uses,
         "redelegation_count": 0,
+        "redelegated_trust_id": None,
         "links": _self(base, f"OS-TRUST/trusts/{trust.id}"),
     }
     if roles is None:

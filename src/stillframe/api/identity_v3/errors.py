@@ -7,6 +7,7 @@ Source: OpenStack Identity API v3, "Response codes"; Open Telekom Cloud, Identit
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 import structlog
 from litestar import Request, Response
@@ -36,6 +37,7 @@ _MESSAGES = {
     405: "The method is not allowed for the requested URL.",
     413: "The request is too large.",
 }
+_SAFE_IN_PATH = "/:@!$&'()*+,;=~"
 _UNEXPECTED = "An unexpected error prevented the server from fulfilling your request."
 
 
@@ -52,11 +54,19 @@ def base_url(request: AnyRequest) -> str:
     return f"{request.scope['scheme']}://{host}"
 
 
-def keystone_error(request: AnyRequest, status: int, message: str) -> Response[Mapping[str, Any]]:
+def path_url(request: AnyRequest) -> str:
+    """Of what was asked for, as it may stand in a header or a link."""
+    return base_url(request) + quote(request.scope["path"], safe=_SAFE_IN_PATH)
+
+
+def keystone_error(
+    request: AnyRequest, status: int, message: str, headers: Mapping[str, str] | None = None
+) -> Response[Mapping[str, Any]]:
     title = HTTPStatus(status).phrase
-    headers = {"WWW-Authenticate": f'Keystone uri="{base_url(request)}/v3"'} if status == 401 else {}
+    if status == 401:
+        headers = {"WWW-Authenticate": f'Keystone uri="{base_url(request)}/v3"'}
     body = {"error": {"code": status, "message": message, "title": title}}
-    return Response(body, status_code=status, headers=headers)
+    return Response(body, status_code=status, headers=headers or {})
 
 
 def on_stillframe_error(request: AnyRequest, error: e.StillframeError) -> Response[Mapping[str, Any]]:
@@ -66,7 +76,8 @@ def on_stillframe_error(request: AnyRequest, error: e.StillframeError) -> Respon
 
 
 def on_http_exception(request: AnyRequest, error: HTTPException) -> Response[Mapping[str, Any]]:
-    return keystone_error(request, error.status_code, _MESSAGES.get(error.status_code, error.detail))
+    message = _MESSAGES.get(error.status_code, error.detail)
+    return keystone_error(request, error.status_code, message, error.headers)
 
 
 def on_exception(request: AnyRequest, error: Exception) -> Response[Mapping[str, Any]]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from litestar import HttpMethod, Request, delete, get, patch, post, route
+from litestar import HttpMethod, Request, delete, patch, post, route
 
 from stillframe.api.identity_v3.bodies import (
     LimitBody,
@@ -56,7 +56,7 @@ async def change_registered_limit(
 ) -> Wire:
     body = await request.body()
     require_same_id(body, "registered_limit", registered_limit_id)
-    given = decode_resource(body, "registered_limit", RegisteredLimitBody, extras=False)
+    given = decode_resource(body, "registered_limit", RegisteredLimitBody, extras=False, may_be_empty=True)
     changed = await limits.change_registered(tx, settings, caller, registered_limit_id, given.fields)
     return {"registered_limit": registered_limit_to_wire(changed, base_url(request))}
 
@@ -73,7 +73,7 @@ async def list_limits(request: AnyRequest, tx: Transaction, caller: Caller) -> W
     return collection(request, "limits", [limit_to_wire(each, base_url(request)) for each in found], WHOLE_LIST)
 
 
-@get("/v3/limits/model")
+@route("/v3/limits/model", http_method=READ)
 async def show_limit_model() -> Wire:
     description = "Limit enforcement and validation does not take project hierarchy into consideration."
     return {"model": {"name": "flat", "description": description}}
@@ -96,7 +96,7 @@ async def create_limits(request: AnyRequest, tx: Transaction, caller: Caller) ->
 async def change_limit(request: AnyRequest, limit_id: str, tx: Transaction, caller: Caller) -> Wire:
     body = await request.body()
     require_same_id(body, "limit", limit_id)
-    given = decode_resource(body, "limit", LimitChangeBody, extras=False)
+    given = decode_resource(body, "limit", LimitChangeBody, extras=False, may_be_empty=True)
     return {"limit": limit_to_wire(await limits.change_limit(tx, caller, limit_id, given.fields), base_url(request))}
 
 

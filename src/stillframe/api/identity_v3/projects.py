@@ -18,7 +18,7 @@ from stillframe.api.identity_v3.bodies import (
     require_same_id,
 )
 from stillframe.api.identity_v3.entities import Wire, domain_as_project, domain_to_wire, limit_to_wire, project_to_wire
-from stillframe.api.identity_v3.errors import base_url
+from stillframe.api.identity_v3.errors import base_url, path_url
 from stillframe.api.identity_v3.queries import collection, flag, is_asked, list_query
 from stillframe.db import Transaction
 from stillframe.errors import InvalidInputError
@@ -123,7 +123,7 @@ async def create_project(request: AnyRequest, tx: Transaction, caller: Caller) -
 async def change_project(request: AnyRequest, project_id: str, tx: Transaction, caller: Caller) -> Wire:
     body = await request.body()
     require_same_id(body, "project", project_id)
-    given = decode_resource(body, "project", ProjectBody)
+    given = decode_resource(body, "project", ProjectBody, may_be_empty=True)
     is_domain = bool(await projects.find_as_domain(tx, project_id))
     _check_kind(given, is_domain=is_domain)
     if is_domain:
@@ -157,7 +157,7 @@ async def list_own_projects(request: AnyRequest, tx: Transaction, caller: Caller
 
 
 def _tags(request: AnyRequest, tags: list[str]) -> Wire:
-    return {"tags": tags, "links": {"self": base_url(request) + request.url.path, "next": None, "previous": None}}
+    return {"tags": tags, "links": {"self": path_url(request), "next": None, "previous": None}}
 
 
 @route("/v3/projects/{project_id:str}/tags", http_method=READ)
@@ -188,7 +188,7 @@ async def check_tag(project_id: str, tag: str, tx: Transaction, caller: Caller) 
 async def add_tag(request: AnyRequest, project_id: str, tag: str, tx: Transaction, caller: Caller) -> Response[bytes]:
     decode_tag(tag)
     await projects.add_tag(tx, caller, project_id, tag)
-    return Response(b"", status_code=201, headers={"Location": base_url(request) + request.url.path})
+    return Response(b"", status_code=201, headers={"Location": path_url(request)})
 
 
 def decode_tag(tag: str) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from litestar import Request
 
-from stillframe.api.identity_v3.errors import base_url
+from stillframe.api.identity_v3.errors import path_url
 from stillframe.errors import InvalidInputError
 from stillframe.identity.model import Filter, ListQuery
 
@@ -68,11 +68,14 @@ def _whole_number(query: Mapping[str, str], name: str, largest: int) -> int:
 
 def collection(request: AnyRequest, name: str, entries: list[dict[str, Any]], query: ListQuery) -> dict[str, Any]:
     """A list with its links; a full page has a next one."""
-    here = base_url(request) + request.url.path
+    here = path_url(request)
     following = None
     if query.limit is not None and not query.offset and len(entries) == query.limit:
         following = urlencode({**request.query_params.dict(), "marker": entries[-1]["id"]}, doseq=True)
-    return {
-        name: entries,
-        "links": {"self": here, "next": f"{here}?{following}" if following else None, "previous": None},
+    asked = request.scope["query_string"].decode("latin-1")
+    links = {
+        "self": f"{here}?{asked}" if asked else here,
+        "next": f"{here}?{following}" if following else None,
+        "previous": None,
     }
+    return {name: entries, "links": links}

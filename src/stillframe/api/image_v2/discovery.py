@@ -5,14 +5,18 @@ The image API has no microversions: a number only says which features are there,
 
 from typing import Any
 
-from litestar import Request, get
+from litestar import HttpMethod, Request, get, route
 from litestar.exceptions import NotFoundException
 
 VERSIONS = ("v2.17", "v2.15", "v2.13", "v2.12", "v2.11", "v2.10", *(f"v2.{minor}" for minor in range(9, -1, -1)))
 """Newest first. As a Glance with stores lists them; 2.14, 2.16 and 2.18 are of its cache, which is not there."""
 
+READ = [HttpMethod.GET, HttpMethod.HEAD]
+
 OPEN_REQUESTS = frozenset(
-    ("GET", path) for path in ("/", "/versions", "/versions/", "/v2", "/v2/", "/v1", "/v1/", "/v1.1", "/v1.1/")
+    (method, path)
+    for method in ("GET", "HEAD")
+    for path in ("/", "/versions", "/versions/", "/v2", "/v2/", "/v1", "/v1/", "/v1.1", "/v1.1/")
 )
 
 
@@ -28,12 +32,12 @@ def _versions(request: Request[Any, Any, Any]) -> dict[str, Any]:
     return {"versions": [{"id": name, "status": status, "links": links} for name, status in statuses.items()]}
 
 
-@get(["/", "/v2", "/v1", "/v1.1"], status_code=300)
+@route(["/", "/v2", "/v1", "/v1.1"], http_method=READ, status_code=300)
 async def choose_version(request: Request[Any, Any, Any]) -> dict[str, Any]:
     return _versions(request)
 
 
-@get("/versions")
+@route("/versions", http_method=READ)
 async def list_versions(request: Request[Any, Any, Any]) -> dict[str, Any]:
     return _versions(request)
 

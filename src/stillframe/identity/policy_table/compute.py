@@ -2,6 +2,7 @@
 
 TABLE = """
 open     GET    /
+open     GET    /healthcheck
 member   POST   /v1.1/{project_id}/cloudservers
 member   POST   /v1/{project_id}/cloudservers
 member   POST   /v1/{project_id}/cloudservers/action

@@ -2,6 +2,7 @@
 
 TABLE = """
 open     GET    /
+open     GET    /healthcheck
 open     GET    /v3
 token    GET    /v3.0/OS-CREDENTIAL/credentials
 token    POST   /v3.0/OS-CREDENTIAL/credentials

@@ -2,6 +2,7 @@
 
 TABLE = """
 open     GET    /
+open     GET    /healthcheck
 open     GET    /v1
 open     GET    /v1.1
 reader   GET    /v1.1/images/detail                                          ims:images:list

@@ -2,6 +2,7 @@
 
 TABLE = """
 open     GET    /
+open     GET    /healthcheck
 reader   GET    /v1/{project_id}/bandwidths
 reader   GET    /v1/{project_id}/bandwidths/{wanted_id}
 member   PUT    /v1/{project_id}/bandwidths/{wanted_id}

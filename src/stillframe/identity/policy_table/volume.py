@@ -2,6 +2,7 @@
 
 TABLE = """
 open     GET    /
+open     GET    /healthcheck
 reader   GET    /v1/{project_id}/jobs/{job_id}
 open     GET    /v2
 member   POST   /v2.1/{project_id}/cloudvolumes
