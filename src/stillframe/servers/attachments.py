@@ -51,17 +51,24 @@ async def attach_volume(
     VolumeStateError, DevicePlaceTakenError, TooManyDisksError.
     Source: OpenStack Compute API reference, "Attach a volume to an instance".
     """
+    server, volume, index = await check_attachment(tx, caller, server_id, volume_id, device=device)
+    attachment = new_attachment(server.id, index, None, ends_with_server=ends_with_server)
+    job = await _submit(tx, caller, settings, ATTACH_KIND, volume, attachment)
+    status = VolumeStatus.ATTACHING
+    return await volumes.change_volume(tx, volume, status=status, attachment=attachment, job_id=job.id), job
+
+
+async def check_attachment(
+    tx: Transaction, caller: Caller, server_id: str, volume_id: str, *, device: str | None = None
+) -> tuple[Server, Volume, int]:
+    """The two, locked, and the place that the volume would get. Raises: as `attach_volume`."""
     wanted = None if device is None else device_index(device)
     server = await _lock_idle_server(tx, caller, server_id)
     volume = await volumes.lock_own_volume(tx, caller, volume_id)
     if volume.project_id != server.project_id:
         raise VolumeNotFoundError(f"Volume {volume.id} could not be found.")
     volumes.require_status(volume, VolumeStatus.AVAILABLE)
-    index = await _free_place(tx, server.id, wanted)
-    attachment = new_attachment(server.id, index, None, ends_with_server=ends_with_server)
-    job = await _submit(tx, caller, settings, ATTACH_KIND, volume, attachment)
-    status = VolumeStatus.ATTACHING
-    return await volumes.change_volume(tx, volume, status=status, attachment=attachment, job_id=job.id), job
+    return server, volume, await _free_place(tx, server.id, wanted)
 
 
 async def detach_volume(tx: Transaction, caller: Caller, settings: Settings, server_id: str, volume_id: str) -> Job:

@@ -217,7 +217,12 @@ async def test_servers_are_renamed_alone_and_together(door: Door, world: World) 
         answer = await door.put(f"{BASE}/server-name", json=body | {"dry_run": dry_run})
         assert answer.json() == {"response": [{"id": server.id}]}
         assert (await show(door, server.id))["name"] == after
-    assert code(await door.put(f"{BASE}/{server.id}", json={"server": {"name": "no spaces"}})) == (400, "Ecs.0915")
+    assert renamed.json()["server"]["image"] == server.image_id
+    for wrong in ("no spaces", ""):
+        assert code(await door.put(f"{BASE}/{server.id}", json={"server": {"name": wrong}})) == (400, "Ecs.0915")
+    for project, count in (("0", 1), ("all_granted_eps", 1), (server.id, 0)):
+        listed = await door.get(f"{BASE}/detail?enterprise_project_id={project}&server_id={server.id}")
+        assert listed.json()["count"] == count
 
 
 async def test_others_see_nothing_of_it(door: Door, world: World) -> None:

@@ -17,9 +17,12 @@ async def test_a_volume_is_attached_and_detached_by_jobs(door: Door, world: Worl
         volume, _ = await creation.create_volume(tx, caller(), world.settings, new)
     await world.run_jobs()
     attach = {"volumeAttachment": {"volumeId": volume.id, "device": "/dev/sdb"}}
+    rehearsed = await door.post(f"{BASE}/{server.id}/attachvolume", json=attach | {"dry_run": True})
+    assert (rehearsed.status_code, rehearsed.content) == (202, b"")
     answer = await door.post(f"{BASE}/{server.id}/attachvolume", json=attach)
     assert answer.status_code == 200, answer.text
-    assert code(await door.post(f"{BASE}/{server.id}/attachvolume", json=attach)) == (400, "Ecs.0103")
+    for again in (attach, attach | {"dry_run": True}):
+        assert code(await door.post(f"{BASE}/{server.id}/attachvolume", json=again)) == (400, "Ecs.0103")
     await world.run_jobs()
     shown = await job(door, answer.json()["job_id"])
     assert (shown["status"], shown["job_type"]) == ("SUCCESS", "attachVolume")

@@ -59,6 +59,8 @@ OF_SYSTEM_IMAGES: list[tuple[dict[str, Any], str]] = [
     ({"data_images": [DATA_IMAGE | {"min_disk": 2049}]}, "IMG.0055"),
     ({"data_images": [DATA_IMAGE, DATA_IMAGE]}, "IMG.0123"),
     ({"data_images": [DATA_IMAGE | {"image_url": "imports:disk"}]}, "IMG.0123"),
+    ({"data_images": [DATA_IMAGE | {"os_type": "Other"}]}, "IMG.0122"),
+    ({"data_images": [DATA_IMAGE | {"os_type": "Windows"}]}, "IMG.0122"),
     ({"enterprise_project_id": "x"}, "IMG.0155"),
 ]
 OF_DATA_IMAGES: list[tuple[dict[str, Any], str]] = [

@@ -47,6 +47,11 @@ def test_the_documented_request_is_taken_with_its_tags_split_at_the_first_dot() 
     assert (request.name, request.description) == ("ims_test", "Image creation from an ECS")
 
 
+@pytest.mark.parametrize("name", ["हिन्दी", "e\u0301t", "日本-1.0 _x"])
+def test_names_have_letters_of_all_scripts(name: str) -> None:
+    assert wire.checked_name(name) == name
+
+
 @pytest.mark.parametrize(
     ("change", "code"),
     [

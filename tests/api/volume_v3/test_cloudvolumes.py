@@ -55,6 +55,22 @@ async def test_a_batch_is_one_job_with_one_for_each(door: Door, world: World) ->
     assert names == ["v-0001", "v-0002", "v-0003"]
     listed = (await door.get(f"{BASE}/cloudvolumes/detail?limit=2&sort_key=name&sort_dir=asc")).json()
     assert (listed["count"], [one["name"] for one in listed["volumes"]]) == (3, names[:2])
+    for query, code in (("sort_key=x", "EVS.1039"), ("sort_dir=x", "EVS.1040")):
+        refused = await door.get(f"{BASE}/cloudvolumes/detail?{query}")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (400, code)
+    types = {each["name"]: each["id"] for each in (await door.get(f"{BASE}/types")).json()["volume_types"]}
+    own = listed["volumes"][0]["volume_type"]
+    other = next(name for name in types if name != own)
+    for query, count in (
+        ("shareable=true", 0),
+        ("shareable=false", 3),
+        (f"volume_type_id={types[own]}", 3),
+        (f"volume_type_id={types[other]}", 0),
+        ("volume_type_id=x", 0),
+    ):
+        assert (await door.get(f"{BASE}/cloudvolumes/detail?{query}")).json()["count"] == count, query
+    foreign = await door.get(f"/v2/{THEIRS}/cloudvolumes/detail")
+    assert foreign.json() == {"error": {"code": "EVS.0001", "message": "invalid tenant id!"}}
     one = answer.json()["volume_ids"][0]
     assert (await door.get(f"{BASE}/cloudvolumes/detail?ids=[{one}]")).json()["count"] == 1
 
@@ -79,7 +95,7 @@ async def test_volumes_are_found_by_their_tags(door: Door, world: World) -> None
         await submit(door, name=name, tags=tags)
     await world.run_jobs()
     answer = await door.get(f"{BASE}/cloudvolumes/tags")
-    assert answer.json()["tags"] == [{"key": "a", "values": ["1", "2"]}, {"key": "b", "values": ["x"]}]
+    assert answer.json()["tags"] == {"a": ["1", "2"], "b": ["x"]}
 
     async def found(**body: Any) -> list[str]:
         path = f"{BASE}/cloudvolumes/resource_instances/action"
@@ -101,7 +117,7 @@ async def test_volumes_are_found_by_their_tags(door: Door, world: World) -> None
         refused = await door.post(f"{BASE}/cloudvolumes/resource_instances/action", json=wrong)
         assert refused.status_code == 400
     door.speak_as(THEIRS)
-    assert (await door.get(f"/v3/{THEIRS}/cloudvolumes/tags")).json() == {"tags": []}
+    assert (await door.get(f"/v3/{THEIRS}/cloudvolumes/tags")).json() == {"tags": {}}
 
 
 @pytest.mark.parametrize(

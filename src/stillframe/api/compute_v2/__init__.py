@@ -36,7 +36,8 @@ async def require_own_project(connection: ASGIConnection[Any, Any, Any, Any], _h
     """The project in the path is the token's. Raises: InvalidInputError, ForbiddenError for a token of no project."""
     caller: Caller = connection.scope["state"]["caller"]
     if connection.path_params["project_id"] != caller.require_project():
-        raise InvalidInputError("Malformed request URL: URL's project_id doesn't match Context's project_id")
+        message = "Malformed request URL: URL's project_id doesn't match Context's project_id"
+        raise InvalidInputError(message, field="project_id")
 
 
 def _router(path: str) -> Router:

@@ -6,7 +6,7 @@ Automatic Recovery of an ECS".
 
 from typing import Annotated, Any
 
-from litestar import Request, delete, get, post, put
+from litestar import Request, Response, delete, get, post, put
 from msgspec import Meta, Struct, field
 
 from stillframe.api.compute_v2.consoles import ConsoleBody, console_kind, console_url
@@ -37,6 +37,7 @@ class AttachmentWanted(Struct):
 
 class AttachBody(Struct):
     attachment: AttachmentWanted = field(name="volumeAttachment")
+    dry_run: bool | None = None
 
 
 class DiskChanges(Struct):
@@ -80,11 +81,16 @@ class RecoveryBody(Struct):
 @post(f"{_SERVER}/attachvolume", status_code=200)
 async def attach_volume(
     request: AnyRequest, server_id: str, tx: Transaction, caller: Caller, settings: Settings
-) -> Json:
-    wanted = decode(await request.body(), AttachBody).attachment
+) -> Response[Any]:
+    """With `dry_run` only the checks: 202 without a body says that they hold."""
+    body = decode(await request.body(), AttachBody)
+    wanted = body.attachment
     device = None if wanted.device in _ANY_DEVICE else wanted.device
+    if body.dry_run:
+        await attachments.check_attachment(tx, caller, server_id, wanted.volume_id, device=device)
+        return Response(b"", status_code=202)
     _volume, job = await attachments.attach_volume(tx, caller, settings, server_id, wanted.volume_id, device=device)
-    return {"job_id": job.id}
+    return Response({"job_id": job.id}, status_code=200)
 
 
 @delete(f"{_SERVER}/detachvolume/{{volume_id:str}}", status_code=200)

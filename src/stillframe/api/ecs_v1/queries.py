@@ -10,6 +10,7 @@ from stillframe.servers.model import ServerStatus
 from stillframe.servers.tag_rows import TagFilter
 
 DEFAULT_LIMIT = 25
+DEFAULT_ENTERPRISE_PROJECT = "0"
 MAX_LIMIT = 1000
 MAX_PAGE = 10**9
 
@@ -20,6 +21,8 @@ _MEANWHILE = {
     "VERIFY_RESIZE": ("VERIFY_RESIZE", "REVERT_RESIZE"),
 }
 """Asking for one status also finds the servers that are on the way from it, or to it."""
+_ENTERPRISE_PROJECTS = frozenset({DEFAULT_ENTERPRISE_PROJECT, "all_granted_eps"})
+"""Every server is in the first one."""
 _KNOWN = {str(status): status for status in ServerStatus}
 
 
@@ -28,7 +31,8 @@ def server_query(pairs: list[tuple[str, str]]) -> ServerQuery | None:
     given = {name: text for name, text in pairs if text}
     statuses = _statuses(given.get("status"))
     reservation = given.get("reservation_id", "r-")
-    if statuses == () or not reservation.startswith("r-"):
+    project = given.get("enterprise_project_id", DEFAULT_ENTERPRISE_PROJECT)
+    if statuses == () or not reservation.startswith("r-") or project not in _ENTERPRISE_PROJECTS:
         return None
     limit = parsed_count("limit", given.get("limit", str(DEFAULT_LIMIT)))
     if not 1 <= limit <= MAX_LIMIT:

@@ -97,10 +97,12 @@ async def show_server(request: AnyRequest, server_id: str, tx: Transaction, call
 @put(_SERVER)
 async def update_server(request: AnyRequest, server_id: str, tx: Transaction, caller: Caller) -> Json:
     body = decode(await request.body(), ChangesBody).server
-    changes = {"name": body.name and checked_name(body.name), "description": body.description}
+    changes = {"name": None if body.name is None else checked_name(body.name), "description": body.description}
     given = {name: value for name, value in changes.items() if value is not None}
     server = await servers.update_server(tx, caller, server_id, **given)
-    return {"server": wire.server_to_wire(server, base_url(request))}
+    shown = wire.server_to_wire(server, base_url(request))
+    # Here, and nowhere else, the reference has a text in this place.
+    return {"server": shown | {"image": shown["image"]["id"] if shown["image"] else ""}}
 
 
 @put(f"{_SERVERS}/server-name")

@@ -86,6 +86,7 @@ class DataImageBody(_FileBody, kw_only=True):
 class FurtherImageBody(_FileBody, kw_only=True):
     """One of `data_images` of POST /v2/cloudimages/action"""
 
+    os_type: str | None = None
     is_quick_import: bool | None = None
 
 
@@ -310,6 +311,9 @@ def _further_file(
 ) -> FileToImport:
     named = msgspec.structs.replace(body, name=body.name or f"{(system_file.image.name or '')[:118]}_data_{number}")
     file = _described_file(blank, named, MAX_DATA_DISK_GIB, is_quick=bool(body.is_quick_import))
+    _check_os_type(body.os_type, "Linux", "Windows")
+    if body.os_type and body.os_type != system.os_type:
+        raise OsTypeInvalidError("The os_type of data_images must be that of the system image.")
     image = replace(
         file.image,
         id=new_uuid(),

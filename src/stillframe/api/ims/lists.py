@@ -42,7 +42,7 @@ def image_query(parameters: Iterable[tuple[str, str]], caller: Caller, flavor: F
     """Raises: InvalidInputError; ImageTypeFilterInvalidError for an unknown `__imagetype`,
     EnterpriseProjectInvalidError.
     """
-    given = list(parameters)
+    given = [(name, text) for name, text in parameters if text]  # what is empty was not given
     parts = QueryParts(caller)
     for name, text in given:
         if name in _OWN_FILTERS:

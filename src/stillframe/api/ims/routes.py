@@ -105,7 +105,7 @@ async def list_images(request: AnyRequest, tx: Transaction, caller: Caller, sett
 
 async def _fitting_flavor(tx: Transaction, parameters: list[tuple[str, str]]) -> Flavor | None:
     wanted = dict(parameters).get("flavor_id")
-    if wanted is None:
+    if not wanted:
         return None
     if not wanted.isprintable() or len(wanted) > 255:
         raise FlavorLookupError

@@ -80,9 +80,10 @@ def tag_query(body: TagQueryBody) -> TagQuery:
         raise RequestFormatError("action must be given.")
     if body.action not in ("filter", "count"):
         raise OperationNotSupportedError("action must be filter or count.")
-    limit = _number("limit", body.limit, DEFAULT_LIMIT)
-    offset = _number("offset", body.offset, 0)
-    if body.action == "filter" and not (1 <= limit <= MAX_LIMIT and 0 <= offset <= MAX_OFFSET):
+    limit, offset = DEFAULT_LIMIT, 0
+    if body.action == "filter":
+        limit, offset = _number("limit", body.limit, DEFAULT_LIMIT), _number("offset", body.offset, 0)
+    if not (1 <= limit <= MAX_LIMIT and 0 <= offset <= MAX_OFFSET):
         raise RequestFormatError(f"limit must be between 1 and {MAX_LIMIT}, offset 0 or more.")
     return TagQuery(
         all_of=_conditions("tags", body.tags),

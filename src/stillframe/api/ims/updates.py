@@ -127,7 +127,7 @@ def _attribute_name(path: str | None) -> str:
 def _require_changeable(name: str) -> None:
     if name in _FIELDS or name in _FLAGS:
         return
-    fixed = name in BY_NAME or name in DERIVED or name in RESERVED or name == "tags"
+    fixed = name in BY_NAME or name in DERIVED or name in RESERVED or name in ("tags", "active_at")
     if fixed or name.startswith(("__", RESERVED_PREFIX)):
         raise AttributeConflictError(f"{name[:255]!r} cannot be changed.")
     if not _EXTENSION.fullmatch(name):

@@ -5,6 +5,7 @@ error codes mean field by field is decided here where the reference only gives t
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -124,9 +125,14 @@ def checked_name(name: str | None) -> str:
         raise e.ImageNameMissingError
     if len(name) > 128:
         raise e.ImageNameTooLongError
-    if name != name.strip() or not all(char.isalnum() or char in "-._ " for char in name):
+    if name != name.strip() or not all(map(_is_of_name, name)):
         raise e.ImageNameInvalidError
     return name
+
+
+def _is_of_name(char: str) -> bool:
+    """Letters of all scripts, which write some of them with marks of their own."""
+    return char.isalnum() or char in "-._ " or unicodedata.category(char).startswith("M")
 
 
 def checked_description(description: str | None) -> str:

@@ -121,7 +121,7 @@ async def replace_old_tags(request: AnyRequest, volume_id: str, tx: Transaction,
 @get("/v1/{project_id:str}/jobs/{job_id:str}")
 async def show_job(project_id: str, job_id: str, tx: Transaction, caller: Caller) -> Json:
     if project_id != caller.require_project():
-        raise InvalidInputError("invalid tenant id!")
+        raise InvalidInputError("invalid tenant id!", field="project_id")
     try:
         job = await jobs.get_job(tx, job_id, project_id=project_id, service=Service.EVS)
         part_ids = job.args.get("job_ids", [])

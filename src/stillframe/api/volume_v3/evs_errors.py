@@ -15,6 +15,7 @@ from stillframe.images.errors import ImageNotBootableError, ImageNotFoundError
 log = structlog.get_logger("stillframe.api.evs")
 
 FIELD_CODES = {
+    "project_id": "EVS.0001",
     "name": "EVS.1003",
     "description": "EVS.1004",
     "size": "EVS.1010",
@@ -30,6 +31,14 @@ FIELD_CODES = {
     "tags": "EVS.1061",
 }
 """The code of an InvalidInputError by the field it names."""
+
+MESSAGES = {
+    "EVS.0001": "invalid tenant id!",
+    "EVS.0003": "invalid token roles!",
+    "EVS.1002": "invalid volume id!",
+    "EVS.1036": "invalid availability zone!",
+}
+"""Codes whose message says nothing but the code, word for word as in the reference."""
 
 TABLE: dict[type[e.StillframeError], tuple[int, str]] = {
     e.VolumeNotFoundError: (404, "EVS.1002"),
@@ -66,7 +75,7 @@ def answer_error(_request: Request[Any, Any, Any], error: e.StillframeError) -> 
     status, code = code_of(error)
     if status >= 500 and status != 501:
         log.error("evs.failed", code=error.code, cause=str(error.cause), exc_info=error)
-    return _envelope(status, code, error.message)
+    return _envelope(status, code, MESSAGES.get(code, error.message))
 
 
 def answer_http_error(_request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, Any]]:

@@ -44,7 +44,7 @@ async def list_project_tags(tx: Transaction, caller: Caller) -> Json:
     for volume in await volumes.list_volumes(tx, caller, VolumeQuery()):
         for key, value in volume.tags.items():
             values.setdefault(key, set()).add(value)
-    return {"tags": [{"key": key, "values": sorted(known)} for key, known in sorted(values.items())]}
+    return {"tags": {key: sorted(known) for key, known in sorted(values.items())}}
 
 
 @post("/cloudvolumes/resource_instances/action", status_code=200)

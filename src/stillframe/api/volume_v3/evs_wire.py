@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from stillframe.api.volume_v3 import wire as cinder
-from stillframe.api.volume_v3.requests import Key, Text, checked_metadata
+from stillframe.api.volume_v3.requests import TYPE_IDS, Key, Text, checked_metadata
 from stillframe.errors import InvalidInputError, NotOfferedError
 from stillframe.jobs.model import Job, JobState
 from stillframe.kit.clock import iso_millis_z
@@ -159,6 +159,11 @@ def narrowed(query: VolumeQuery, given: dict[str, str]) -> VolumeQuery:
     if "ids" in given:
         ids = [text.strip(" []'\"") for text in given["ids"].split(",")]
         query = replace(query, ids=tuple(one for one in ids if one))
+    if given.get("shareable", "").lower() == "true":  # no volume is
+        query = replace(query, ids=())
+    if "volume_type_id" in given:
+        names = {type_id: name for name, type_id in TYPE_IDS.items()}
+        query = replace(query, volume_type=names.get(given["volume_type_id"], "unknown"))
     return replace(query, server_id=given["server_id"]) if "server_id" in given else query
 
 

@@ -194,7 +194,8 @@ def _sort(given: dict[str, str]) -> tuple[SortKey, bool]:
     key = key or given.get("sort_key") or "created_at"
     direction = direction or given.get("sort_dir") or "desc"
     if key not in _SORT_KEYS or direction not in {"asc", "desc"}:
-        raise InvalidInputError(f"Volumes can be sorted by {', '.join(_SORT_KEYS)}, asc or desc", field="sort")
+        wrong = "sort_dir" if key in _SORT_KEYS else "sort_key"
+        raise InvalidInputError(f"Volumes can be sorted by {', '.join(_SORT_KEYS)}, asc or desc", field=wrong)
     return _SORT_KEYS[key], direction == "desc"
 
 

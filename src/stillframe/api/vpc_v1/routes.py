@@ -26,6 +26,8 @@ AnyRequest = Request[Any, Any, Any]
 Json = dict[str, Any]
 
 _MAX_PAGE = 2000
+_ENTERPRISE_PROJECTS = frozenset({None, "", wire.DEFAULT_ENTERPRISE_PROJECT, "all_granted_eps"})
+"""Everything is in the first one."""
 
 
 async def require_own_project(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
@@ -52,8 +54,10 @@ def _page(request: AnyRequest, found: list[Json]) -> list[Json]:
 @get("/v1/{project_id:str}/vpcs")
 async def list_vpcs(request: AnyRequest, tx: Transaction, caller: Caller) -> Json:
     found = [wire.vpc_to_wire(vpc) for vpc in await networks.list_things(tx, caller, Vpc)]
-    wanted = dict(query_pairs(request)).get("id")
-    return {"vpcs": _page(request, [vpc for vpc in found if wanted in {None, "", vpc["id"]}])}
+    asked = dict(query_pairs(request))
+    if asked.get("enterprise_project_id") not in _ENTERPRISE_PROJECTS:
+        return {"vpcs": []}
+    return {"vpcs": _page(request, [vpc for vpc in found if asked.get("id") in {None, "", vpc["id"]}])}
 
 
 @post("/v1/{project_id:str}/vpcs", status_code=200)
@@ -147,7 +151,8 @@ async def list_groups(request: AnyRequest, tx: Transaction, caller: Caller) -> J
 @post("/v1/{project_id:str}/security-groups", status_code=200)
 async def create_group(request: AnyRequest, tx: Transaction, caller: Caller) -> Json:
     fields = decode_body(await request.body(), wire.GroupBody).security_group
-    group = await security_groups.create_group(tx, caller, SecurityGroup(id="", project_id="", name=fields.name))
+    name = wire.checked_name(fields.name, required=True) or ""
+    group = await security_groups.create_group(tx, caller, SecurityGroup(id="", project_id="", name=name))
     return {"security_group": wire.group_to_wire(group)}
 
 
