@@ -210,29 +210,6 @@ async def test_jobs_that_come_back_keep_their_places_in_the_lane(workshop: Works
     assert most == limit
 
 
-async def test_a_job_that_is_started_twice_runs_once(workshop: Workshop) -> None:
-    """DBOS does so when the database is busy while it recovers several."""
-    started: list[str] = []
-    may_end = asyncio.Event()
-
-    async def busy(resources: Resources, job: Job) -> None:
-        started.append(job.id)
-        await may_end.wait()
-
-    async def has_started() -> bool:
-        return bool(started)
-
-    running = workshop.launch(recipe("make", busy, succeed))
-    job_id = await workshop.submit("make")
-    await eventually(has_started)
-    again = asyncio.create_task(running.carry_out(job_id, "make"))
-    await asyncio.sleep(0.1)
-    may_end.set()
-    assert (await workshop.ended(job_id)).state is JobState.SUCCEEDED
-    await again
-    assert started == [job_id]
-
-
 async def test_a_job_that_takes_every_worker_with_it_is_given_up(workshop: Workshop) -> None:
     """Not after the first time: a host may be restarted often. DBOS counts, and stops at twenty."""
     diary = Diary()

@@ -69,8 +69,6 @@ class JobEngine:
         """Jobs that a workflow of this process works on, or is about to, by id."""
         self._left_to_dbos: dict[str, float] = {}
         """Jobs that DBOS has on record as begun, but that nobody works on; and since when."""
-        self._carriers: dict[str, asyncio.Task[Any]] = {}
-        """The task that carries out a job, by its id."""
         self._step_tasks: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -216,16 +214,9 @@ class JobEngine:
     # The workflow's parts, called by _run_job below.
 
     async def carry_out(self, job_id: str, kind: str) -> None:
-        task = asyncio.current_task()
-        self._keep(task)
-        if other := self._carriers.get(job_id):
-            # Recovering several workflows, DBOS begins anew when it fails at one, and starts those before it once more.
-            await asyncio.wait([other])
-            return
         recipe = self._running[job_id] = self._book.find(kind)
         self._left_to_dbos.pop(job_id, None)
-        if task is not None:
-            self._carriers[job_id] = task
+        self._keep(asyncio.current_task())
         try:
             for step in recipe.steps:
                 failure = await self._recorded(job_id, recipe, step)
@@ -233,7 +224,6 @@ class JobEngine:
                     await self._recorded(job_id, recipe, self._undo_step(recipe, failure))
                     return
         finally:
-            self._carriers.pop(job_id, None)
             self._running.pop(job_id, None)
             self.wake()
 
