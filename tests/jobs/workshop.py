@@ -71,6 +71,11 @@ def recipe(kind: str, *steps: Step | StepFunction, undo: StepFunction = nothing)
     return Recipe(kind=kind, steps=named, undo=undo)
 
 
+def _is_workflow(task: "asyncio.Task[Any]") -> bool:
+    code = getattr(task.get_coro(), "cr_code", None)
+    return code is not None and Path(code.co_filename).parent.name == "dbos"
+
+
 class Workshop:
     """One engine at a time; starting another one is what a restart of the worker is."""
 
@@ -101,6 +106,11 @@ class Workshop:
             _, still_running = await asyncio.wait([self._loop], timeout=10)
             assert not still_running
             self.engine.shut_down()
+            # Workflows that were started and have not begun yet: with a process they would be gone.
+            left = [task for task in asyncio.all_tasks() if _is_workflow(task)]
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
             asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
         self.engine = self._loop = None
 
