@@ -2,10 +2,8 @@
 
 import json
 import os
-import resource
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -45,19 +43,6 @@ def test_help_loads_neither_the_server_nor_an_http_library(argv: tuple[str, ...]
     ours = [name for name in loaded if name.startswith("stillframe.") and not name.startswith("stillframe.cli")]
     assert ours == []
     assert {"requests", "keystoneauth1", "litestar", "sqlalchemy", "msgspec", "yaml"}.isdisjoint(loaded)
-
-
-def test_help_is_there_in_a_quarter_of_a_second(tmp_path: Path) -> None:
-    """Best of several, as byte-compiled as an installed program is; processor time, whatever else the machine does."""
-    environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    environ["PYTHONPYCACHEPREFIX"] = str(tmp_path)
-    taken = []
-    for _ in range(5):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(Cli.argv("--help"), env=environ, stdout=subprocess.DEVNULL, timeout=30, check=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        taken.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert min(taken[1:]) < 0.25, taken
 
 
 def test_common_options_are_taken_before_and_behind_the_command(cli: Cli, cloud: StandIn) -> None:
