@@ -285,9 +285,9 @@ async def _check_endpoint(tx: Transaction, settings: Settings, endpoint: Endpoin
 async def _with_region(tx: Transaction, settings: Settings, fields: Mapping[str, Any]) -> dict[str, Any]:
     known = dict(fields)
     region_id = known.pop("region", None)
-    if region_id and "region_id" not in known:
+    if region_id is not None and "region_id" not in known:
         known["region_id"] = region_id
-        if not await _is_region(tx, settings, region_id):
+        if region_id and not await _is_region(tx, settings, region_id):
             await records.insert(tx, tables.regions, Region(id=region_id), taken="The region is being made.")
     return known
 

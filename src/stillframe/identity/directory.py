@@ -4,10 +4,12 @@ A platform administrator sees everything, a domain's administrator the domain, e
 projects they have a role on.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from stillframe.db import Transaction
-from stillframe.errors import NotFoundError
+from stillframe.errors import InvalidInputError, NotFoundError
 from stillframe.identity.model import (
     DEFAULT_DOMAIN_ID,
     SYSTEM,
@@ -37,6 +39,12 @@ async def domain_filter(tx: Transaction, domain_id: str | None) -> str | None:
         return domain_id
     found = await account_rows.find_domain(tx, DomainRef(id=domain_id))
     return found.id if found else domain_id
+
+
+async def require_same_domain(tx: Transaction, fields: Mapping[str, Any], domain_id: str) -> None:
+    """What is in a domain stays there. Raises: InvalidInputError where a change names another one."""
+    if await domain_filter(tx, fields.get("domain_id")) not in (None, domain_id):
+        raise InvalidInputError("Cannot change Domain ID.", field="domain_id")
 
 
 async def list_visible_projects(

@@ -9,9 +9,9 @@ from typing import Any
 from msgspec import structs
 
 from stillframe.db import Transaction
-from stillframe.errors import InvalidInputError, NotFoundError
+from stillframe.errors import NotFoundError
 from stillframe.identity import effective
-from stillframe.identity.directory import domain_filter, show_user
+from stillframe.identity.directory import domain_filter, require_same_domain, show_user
 from stillframe.identity.model import WHOLE_LIST, Caller, Group, Json, ListQuery, User, UserFilter
 from stillframe.identity.policy import missing, refusal, require_domain_admin
 from stillframe.identity.rows import accounts as account_rows
@@ -78,8 +78,7 @@ async def create_group(tx: Transaction, caller: Caller, fields: Mapping[str, Any
 async def change_group(tx: Transaction, caller: Caller, group_id: str, fields: Mapping[str, Any], extra: Json) -> Group:
     """Raises: NotFoundError; ForbiddenError; InvalidInputError; ConflictError when the name is taken."""
     before = await _managed_group(tx, caller, group_id, "update_group")
-    if await domain_filter(tx, fields.get("domain_id")) not in (None, before.domain_id):
-        raise InvalidInputError("Cannot change Domain ID.", field="domain_id")
+    await require_same_domain(tx, fields, before.domain_id)
     after = structs.replace(
         before,
         name=fields.get("name", before.name).strip(),

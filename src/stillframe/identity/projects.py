@@ -11,7 +11,7 @@ from msgspec import structs
 from stillframe.db import Transaction
 from stillframe.errors import ForbiddenError, InvalidInputError, NotFoundError
 from stillframe.identity import effective
-from stillframe.identity.directory import show_project
+from stillframe.identity.directory import domain_filter, require_same_domain, show_project
 from stillframe.identity.model import Caller, Domain, DomainRef, Json, Project
 from stillframe.identity.policy import missing, require_domain_admin
 from stillframe.identity.rows import accounts as account_rows
@@ -101,9 +101,9 @@ async def change_project(
     """
     before = await managed_project(tx, caller, project_id, "update_project")
     require_mutable(before.options, fields, "project", project_id)
-    for name, now in (("domain_id", before.domain_id), ("parent_id", before.parent_id or before.domain_id)):
-        if fields.get(name, now) not in (None, now):
-            raise InvalidInputError(f"Cannot change {name.replace('_id', ' ID').capitalize()}.", field=name)
+    await require_same_domain(tx, fields, before.domain_id)
+    if await domain_filter(tx, fields.get("parent_id")) not in (None, before.parent_id or before.domain_id):
+        raise InvalidInputError("Cannot change Parent ID.", field="parent_id")
     if fields.get("is_domain"):
         raise InvalidInputError("Update of `is_domain` is not allowed.", field="is_domain")
     after = structs.replace(

@@ -354,11 +354,12 @@ async def _limited(
     tx: Transaction, standing: Standing, wanted: tuple[Role, ...], held: tuple[Role, ...]
 ) -> Standing | None:
     """With the wanted roles and what they imply; None once one of the wanted is not held any more."""
-    ids = {role.id for role in wanted}
-    if not {role.id for role in held}.issuperset(ids):
+    ids, held_ids = {role.id for role in wanted}, {role.id for role in held}
+    if not held_ids >= ids:
         return None
-    implied = effective.closure(await grant_rows.list_inferences(tx))
-    ids = ids.union(*(implied[role_id] for role_id in ids))
+    if held_ids > ids:
+        implied = effective.closure(await grant_rows.list_inferences(tx))
+        ids = ids.union(*(implied[role_id] for role_id in ids))
     return structs.replace(standing, roles=tuple(role for role in held if role.id in ids))
 
 
@@ -368,7 +369,7 @@ async def validate_token(tx: Transaction, keys: TokenKeys, text: str) -> Caller:
 
 
 async def get_token(tx: Transaction, keys: TokenKeys, text: str) -> Token:
-    """One query, and four more for who came with an application credential or a trust.
+    """One query, and up to four more for who came with an application credential or a trust.
 
     Raises: UnauthenticatedError.
     """

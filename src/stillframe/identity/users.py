@@ -15,7 +15,7 @@ from stillframe.config import Settings
 from stillframe.db import Database, Transaction
 from stillframe.errors import ForbiddenError, InvalidInputError, NotFoundError, UnauthenticatedError
 from stillframe.identity import effective, logins
-from stillframe.identity.directory import domain_filter, show_user
+from stillframe.identity.directory import require_same_domain, show_user
 from stillframe.identity.model import (
     PLATFORM_ADMIN,
     WHOLE_LIST,
@@ -145,8 +145,7 @@ async def change_user(
     async with database.writing() as tx:
         await account_rows.lock_user(tx, user_id)
         before = await managed_user(tx, caller, user_id, "update_user")
-        if await domain_filter(tx, fields.get("domain_id")) not in (None, before.domain_id):
-            raise InvalidInputError("Cannot change Domain ID.", field="domain_id")
+        await require_same_domain(tx, fields, before.domain_id)
         after = _changed(before, fields, extra)
         values = structs.asdict(after)
         for name in ("id", "domain_id", "epoch"):

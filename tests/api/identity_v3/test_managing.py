@@ -119,7 +119,7 @@ async def test_marker_and_limit_page_through_a_list(admin: Admin) -> None:
 async def test_default_is_understood_as_the_id_of_the_first_domain(admin: Admin, home: Home) -> None:
     assert (await admin.ask("GET", "/domains/default"))["domain"]["id"] == home.domain.id
     assert (await admin.make("user", domain_id="default"))["domain_id"] == home.domain.id
-    for kind in ("user", "group"):
+    for kind in ("user", "group", "project"):
         made = await admin.make(kind, domain_id="default")
         await admin.ask("PATCH", f"/{kind}s/{made['id']}", {kind: {"domain_id": "default", "description": "d"}})
     listed = (await admin.ask("GET", "/projects?domain_id=default&name=eu-de"))["projects"]

@@ -301,6 +301,8 @@ async def test_regions_lie_in_regions(admin: Admin) -> None:
         {"enabled": "yes"},
         {"region_id": 7},
         {"region_id": "eu-typo"},
+        {"region_id": ""},
+        {"region": ""},
     ],
     ids=str,
 )

@@ -105,7 +105,7 @@ def boolean(value: Any, name: str) -> bool:
     if isinstance(value, bool):
         return value
     text = str(value).lower()
-    if value is not None and (text in _TRUE or text in _FALSE):
+    if text in _TRUE or text in _FALSE:
         return text in _TRUE
     raise InvalidInputError(f"Invalid input for field '{name}'. The value is {value!r}.", field=name)
 

@@ -6,7 +6,6 @@ from litestar import HttpMethod, Request, delete, patch, post, put, route
 
 from stillframe.api.identity_v3.bodies import (
     EndpointBody,
-    Given,
     RegionBody,
     ServiceBody,
     decode_resource,
@@ -79,16 +78,9 @@ async def show_endpoint(request: AnyRequest, endpoint_id: str, tx: Transaction, 
 
 @post("/v3/endpoints", status_code=201)
 async def create_endpoint(request: AnyRequest, tx: Transaction, settings: Settings, caller: Caller) -> Wire:
-    given = _endpoint(decode_resource(await request.body(), "endpoint", EndpointBody, "service_id", "interface", "url"))
+    given = decode_resource(await request.body(), "endpoint", EndpointBody, "service_id", "interface", "url")
     made = await catalog.create_endpoint(tx, settings, caller, given.fields, given.extra)
     return {"endpoint": endpoint_to_wire(made, base_url(request))}
-
-
-def _endpoint(given: Given) -> Given:
-    fields = given.fields
-    if fields.get("region_id") == "":
-        raise InvalidInputError("region_id is the id of a region, or null.", field="region_id")
-    return given
 
 
 @patch("/v3/endpoints/{endpoint_id:str}")
@@ -97,7 +89,7 @@ async def change_endpoint(
 ) -> Wire:
     body = await request.body()
     require_same_id(body, "endpoint", endpoint_id)
-    given = _endpoint(decode_resource(body, "endpoint", EndpointBody))
+    given = decode_resource(body, "endpoint", EndpointBody)
     changed = await catalog.change_endpoint(tx, settings, caller, endpoint_id, given.fields, given.extra)
     return {"endpoint": endpoint_to_wire(changed, base_url(request))}
 
