@@ -73,6 +73,7 @@ def test_while_the_database_is_away_every_door_says_503_and_afterwards_work_goes
         assert statuses(answers) == {503}, {path: answer.text for path, answer in answers.items()}
         assert all(answer.json() for answer in answers.values())
         assert httpx.get(f"{system.url('identity')}/v3").status_code == 200
+        assert {httpx.get(f"{system.url(service)}/healthcheck").status_code for service in PATHS} == {503}
         time.sleep(3)  # the worker looks for jobs, machines and layers meanwhile
     finally:
         outage.end()

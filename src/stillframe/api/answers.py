@@ -8,7 +8,6 @@ is none of them.
 """
 
 import re
-import sqlite3
 import time
 from collections import OrderedDict
 from collections.abc import Hashable
@@ -60,7 +59,7 @@ class AnswerMemory:
         key = (scope["raw_path"], scope["query_string"], tuple(scope["headers"]))
         try:
             version = await self._database.version()
-        except (sa.exc.SQLAlchemyError, sqlite3.Error):  # the application tells about it in the words of its door
+        except sa.exc.SQLAlchemyError:  # the application tells about it in the words of its door
             await self._app(scope, receive, send)
             return
         answer = self._answers.get(key)

@@ -12,13 +12,18 @@ from typing import Protocol
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+_DATA_VERSION = "PRAGMA data_version"
+
 
 class Versions(Protocol):
     is_cheap: bool
     """Whether asking costs much less than any query."""
 
     async def current(self) -> Hashable:
-        """Of all that is committed now. Asked before reading, it never names something newer than what is read."""
+        """Of all that is committed now. Asked before reading, it never names something newer than what is read.
+
+        Raises: SQLAlchemyError, as a query does.
+        """
 
     async def close(self) -> None: ...
 
@@ -49,9 +54,12 @@ class SqliteVersions:
         self._of_this_turn = None
 
     def _ask(self) -> int:
-        if self._cursor is None:
-            self._cursor = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False).cursor()
-        version: int = self._cursor.execute("PRAGMA data_version").fetchone()[0]
+        try:
+            if self._cursor is None:
+                self._cursor = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False).cursor()
+            version: int = self._cursor.execute(_DATA_VERSION).fetchone()[0]
+        except sqlite3.Error as error:
+            raise sa.exc.OperationalError(_DATA_VERSION, None, error) from error
         return version
 
     async def close(self) -> None:
