@@ -3,6 +3,7 @@
 Source: Open Telekom Cloud, ECS API reference, "Listing Details About ECSs".
 """
 
+from stillframe.api import enterprise_projects
 from stillframe.api.compute_v2.queries import like_pattern, parsed_count, tag_list
 from stillframe.errors import InvalidInputError
 from stillframe.servers.listing import ServerQuery
@@ -10,7 +11,6 @@ from stillframe.servers.model import ServerStatus
 from stillframe.servers.tag_rows import TagFilter
 
 DEFAULT_LIMIT = 25
-DEFAULT_ENTERPRISE_PROJECT = "0"
 MAX_LIMIT = 1000
 MAX_PAGE = 10**9
 
@@ -21,8 +21,6 @@ _MEANWHILE = {
     "VERIFY_RESIZE": ("VERIFY_RESIZE", "REVERT_RESIZE"),
 }
 """Asking for one status also finds the servers that are on the way from it, or to it."""
-_ENTERPRISE_PROJECTS = frozenset({DEFAULT_ENTERPRISE_PROJECT, "all_granted_eps"})
-"""Every server is in the first one."""
 _KNOWN = {str(status): status for status in ServerStatus}
 
 
@@ -31,8 +29,9 @@ def server_query(pairs: list[tuple[str, str]]) -> ServerQuery | None:
     given = {name: text for name, text in pairs if text}
     statuses = _statuses(given.get("status"))
     reservation = given.get("reservation_id", "r-")
-    project = given.get("enterprise_project_id", DEFAULT_ENTERPRISE_PROJECT)
-    if statuses == () or not reservation.startswith("r-") or project not in _ENTERPRISE_PROJECTS:
+    if statuses == () or not reservation.startswith("r-"):
+        return None
+    if not enterprise_projects.holds_everything(given.get("enterprise_project_id")):
         return None
     limit = parsed_count("limit", given.get("limit", str(DEFAULT_LIMIT)))
     if not 1 <= limit <= MAX_LIMIT:

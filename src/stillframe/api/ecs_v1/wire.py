@@ -7,6 +7,7 @@ Status", "Listing Flavor Details and Extended Information".
 from collections.abc import Sequence
 from typing import Any
 
+from stillframe.api import enterprise_projects
 from stillframe.api.compute_v2 import server_wire as nova
 from stillframe.api.compute_v2.microversions import MAX_VERSION
 from stillframe.flavors.model import Flavor
@@ -79,8 +80,8 @@ def server_to_wire(server: Server, base: str) -> Json:
             for group_id, name in dict.fromkeys(group for nic in server.nics for group in nic.security_groups)
         ],
         "tags": list(server.tags),
-        "sys_tags": [{"key": "_sys_enterprise_project_id", "value": "0"}],
-        "enterprise_project_id": "0",
+        "sys_tags": [{"key": "_sys_enterprise_project_id", "value": enterprise_projects.DEFAULT}],
+        "enterprise_project_id": enterprise_projects.DEFAULT,
         "progress": shown.get("progress", 0),
         "fault": shown.get("fault"),
         "host_status": "UP",

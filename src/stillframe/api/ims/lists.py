@@ -6,6 +6,7 @@ Source: Open Telekom Cloud, IMS API reference, "Querying Images".
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from stillframe.api import enterprise_projects
 from stillframe.api.image_v2.filters import QueryParts, read_sort
 from stillframe.api.image_v2.kinds import checked_text, parsed_bool, parsed_int
 from stillframe.api.image_v2.wire import image_to_wire
@@ -52,7 +53,7 @@ def image_query(parameters: Iterable[tuple[str, str]], caller: Caller, flavor: F
     if flavor is not None:
         parts.require_field("min_ram_mib", Comparison.LTE, flavor.ram_mib)
     single = dict(given)
-    marker = single.get("marker") or None
+    marker = single.get("marker")
     return parts.build(
         limit=checked_limit(single.get("limit"), default=DEFAULT_LIMIT, highest=DEFAULT_LIMIT),
         marker=None if marker is None else checked_text("marker", marker),
@@ -86,7 +87,7 @@ def _by_whole_image(parts: QueryParts, text: str) -> None:
 
 
 def _by_enterprise_project(parts: QueryParts, text: str) -> None:
-    if text not in ("", "all_granted_eps"):
+    if text != enterprise_projects.ALL:
         parts.add("enterprise_project_id", checked_enterprise_project(text))
 
 

@@ -9,8 +9,10 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from stillframe.api import enterprise_projects
+from stillframe.api.compute_v2.queries import is_true
 from stillframe.api.volume_v3 import wire as cinder
-from stillframe.api.volume_v3.requests import TYPE_IDS, Key, Text, checked_metadata
+from stillframe.api.volume_v3.requests import TYPE_NAMES, Key, Text, checked_metadata
 from stillframe.errors import InvalidInputError, NotOfferedError
 from stillframe.jobs.model import Job, JobState
 from stillframe.kit.clock import iso_millis_z
@@ -159,11 +161,10 @@ def narrowed(query: VolumeQuery, given: dict[str, str]) -> VolumeQuery:
     if "ids" in given:
         ids = [text.strip(" []'\"") for text in given["ids"].split(",")]
         query = replace(query, ids=tuple(one for one in ids if one))
-    if given.get("shareable", "").lower() == "true":  # no volume is
+    if is_true(given.get("shareable")):  # no volume is
         query = replace(query, ids=())
     if "volume_type_id" in given:
-        names = {type_id: name for name, type_id in TYPE_IDS.items()}
-        query = replace(query, volume_type=names.get(given["volume_type_id"], "unknown"))
+        query = replace(query, volume_type=TYPE_NAMES.get(given["volume_type_id"], ""))
     return replace(query, server_id=given["server_id"]) if "server_id" in given else query
 
 
@@ -173,7 +174,7 @@ def volume_to_wire(volume: Volume, base: str) -> Json:
         "shareable": "false",
         "wwn": None,
         "service_type": "EVS",
-        "enterprise_project_id": "0",
+        "enterprise_project_id": enterprise_projects.DEFAULT,
         "tags": volume.tags,
         "serial_number": volume.id[:20],
     }

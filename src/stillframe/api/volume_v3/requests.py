@@ -20,7 +20,8 @@ Text = Annotated[str, Meta(max_length=255)]
 Key = Annotated[str, Meta(min_length=1, max_length=255)]
 
 TYPE_IDS = {name: derived_uuid("volume-type", name) for name in VOLUME_TYPES}
-_NAMES = {**{name: name for name in VOLUME_TYPES}, **{type_id: name for name, type_id in TYPE_IDS.items()}}
+TYPE_NAMES = {type_id: name for name, type_id in TYPE_IDS.items()}
+_NAMES = {**{name: name for name in VOLUME_TYPES}, **TYPE_NAMES}
 _UNSEARCHABLE = re.compile(r'["\\]')
 
 

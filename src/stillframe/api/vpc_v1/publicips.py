@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from litestar import Request, delete, get, post, put
 from msgspec import Meta, Struct
 
+from stillframe.api import enterprise_projects
 from stillframe.api.compute_v2.bodies import decode_body
 from stillframe.api.compute_v2.queries import query_pairs
 from stillframe.api.network_v2.bodies import Text
@@ -72,7 +73,7 @@ def address_to_wire(floating: FloatingIp) -> Json:
         "bandwidth_name": floating.bandwidth_name,
         "bandwidth_size": floating.bandwidth_mbit,
         "bandwidth_share_type": "PER",
-        "enterprise_project_id": "0",
+        "enterprise_project_id": enterprise_projects.DEFAULT,
         "ip_version": 4,
     }
     if floating.port_id:
@@ -90,7 +91,7 @@ def bandwidth_to_wire(floating: FloatingIp) -> Json:
         "bandwidth_type": "bgp",
         "billing_info": "",
         "tenant_id": floating.project_id,
-        "enterprise_project_id": "0",
+        "enterprise_project_id": enterprise_projects.DEFAULT,
         "status": "NORMAL",
         "publicip_info": [
             {

@@ -6,6 +6,7 @@ from litestar import Request, Router, delete, get, post, put
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
+from stillframe.api import enterprise_projects
 from stillframe.api.compute_v2.bodies import decode_body
 from stillframe.api.compute_v2.queries import parsed_count, query_pairs
 from stillframe.api.network_v2.errors import exception_handlers as as_neutron_does
@@ -26,8 +27,6 @@ AnyRequest = Request[Any, Any, Any]
 Json = dict[str, Any]
 
 _MAX_PAGE = 2000
-_ENTERPRISE_PROJECTS = frozenset({None, "", wire.DEFAULT_ENTERPRISE_PROJECT, "all_granted_eps"})
-"""Everything is in the first one."""
 
 
 async def require_own_project(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
@@ -55,7 +54,7 @@ def _page(request: AnyRequest, found: list[Json]) -> list[Json]:
 async def list_vpcs(request: AnyRequest, tx: Transaction, caller: Caller) -> Json:
     found = [wire.vpc_to_wire(vpc) for vpc in await networks.list_things(tx, caller, Vpc)]
     asked = dict(query_pairs(request))
-    if asked.get("enterprise_project_id") not in _ENTERPRISE_PROJECTS:
+    if not enterprise_projects.holds_everything(asked.get("enterprise_project_id")):
         return {"vpcs": []}
     return {"vpcs": _page(request, [vpc for vpc in found if asked.get("id") in {None, "", vpc["id"]}])}
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from stillframe.api import enterprise_projects
 from stillframe.api.network_v2.bodies import Text
 from stillframe.errors import InvalidInputError, NotOfferedError
 from stillframe.kit.clock import iso_seconds_z
@@ -17,7 +18,6 @@ from stillframe.networks.vpcs import NewVpcSubnet, VpcSubnet
 Json = dict[str, Any]
 
 _NAME = re.compile(r"[\w.-]{1,64}")
-DEFAULT_ENTERPRISE_PROJECT = "0"
 
 
 class VpcFields(Struct):
@@ -163,7 +163,7 @@ def vpc_to_wire(vpc: Router) -> Json:
         "status": "OK",
         "routes": [],
         "enable_shared_snat": False,
-        "enterprise_project_id": DEFAULT_ENTERPRISE_PROJECT,
+        "enterprise_project_id": enterprise_projects.DEFAULT,
         "tenant_id": vpc.project_id,
         "created_at": _moment(vpc),
         "updated_at": iso_seconds_z(vpc.updated_at).removesuffix("Z"),
@@ -184,7 +184,7 @@ def vpc_v3_to_wire(vpc: Router, subnet_count: int) -> Json:
         "extend_cidrs": [],
         "status": "ACTIVE",
         "project_id": vpc.project_id,
-        "enterprise_project_id": DEFAULT_ENTERPRISE_PROJECT,
+        "enterprise_project_id": enterprise_projects.DEFAULT,
         "created_at": iso_seconds_z(vpc.created_at),
         "updated_at": iso_seconds_z(vpc.updated_at),
         "cloud_resources": [{"resource_type": "virsubnet", "resource_count": subnet_count}],
@@ -224,7 +224,7 @@ def group_to_wire(group: SecurityGroup) -> Json:
         "name": group.name,
         "description": group.description,
         "vpc_id": None,
-        "enterprise_project_id": DEFAULT_ENTERPRISE_PROJECT,
+        "enterprise_project_id": enterprise_projects.DEFAULT,
         "security_group_rules": [
             {
                 "id": rule.id,
