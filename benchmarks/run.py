@@ -7,6 +7,7 @@ import argparse
 import contextlib
 import os
 import platform
+import shlex
 import shutil
 import signal
 import sys
@@ -45,7 +46,7 @@ def main() -> None:
     report = Report(
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=machine(),
-        command=" ".join(["python -m benchmarks.run", *sys.argv[1:]]),
+        command=shlex.join(["python", "-m", "benchmarks.run", *sys.argv[1:]]),
         versions=tools.versions(),
         remarks=left_out(missing, no_peers=options.no_peers) + busy(),
         rows=[],

@@ -12,7 +12,6 @@ from stillframe.ops.pidlock import PidLock, running_pid
 PROGRAM = """
 import sys
 from pathlib import Path
-from typing import Any
 from stillframe.ops.supervisor import Part, Supervisor
 
 part = Part(name="part", main=lambda: sys.exit("it has no use"), log=Path(sys.argv[1]), is_ready=lambda: False)

@@ -26,10 +26,9 @@ class PidLock:
         self._file: IO[str] | None = None
 
     def __enter__(self) -> None:
-        self._file = self._locked()
-        while not self._is_in_place(self._file):
-            self._file.close()
-            self._file = self._locked()
+        while not self._is_in_place(file := self._locked()):
+            file.close()
+        self._file = file
         self._file.truncate(0)
         self._file.write(f"{os.getpid()}\n")
         self._file.flush()
